@@ -1,0 +1,64 @@
+//! What the machine code of a function says where no number does: a fix that a distribution backports
+//! changes neither a size nor the version.
+
+use crate::binary::InterpreterImage;
+use crate::layout::Features;
+use crate::layout::features::InlineVisit;
+
+/// How much of the function is looked at: both instructions are in its first part. Unit: bytes.
+const LOOKED_AT: u64 = 160;
+/// `PyDictValues.valid` of an instance without fields of its own: `sizeof(PyObject)` + 3, as a displacement.
+const VALID: u8 = 16 + 3;
+/// `MANAGED_DICT_OFFSET`, -24, as a displacement.
+const DICT: u8 = 0xe8;
+
+/// Corrects what depends on a fix that was backported: gh-130327, which is in 3.13.13 and 3.14.4, and in
+/// Debian's 3.13.5 from its revision `deb13u3` on. Asked only of releases of which builds with and without it
+/// are known: the order in which a compiler lays out instructions is not always the order in which they run.
+pub fn correct(features: &mut Features, image: &InterpreterImage) {
+    if !features.inline_visit_is_in_code || features.free_threading.is_some() {
+        return;
+    }
+    let symbol = image.module.find_symbol("PyObject_VisitManagedDict");
+    let code = symbol.and_then(|(_, symbol)| {
+        let length = symbol.size.min(LOOKED_AT);
+        image.module.elf.bytes_at_address(symbol.address, length).ok()
+    });
+    if let Some(order) = code.and_then(|code| order_of_visits(&code)) {
+        features.inline_visit = order;
+        features.dict_visits_embedded_values |= order == InlineVisit::DictFirst;
+    }
+}
+
+/// Which comes first in the code of `PyObject_VisitManagedDict` (Objects/dictobject.c): the load of the dict
+/// or the test of `valid`. `None` if either is not to be seen (another compiler, no optimisation).
+fn order_of_visits(code: &[u8]) -> Option<InlineVisit> {
+    // mov r64, [reg - 24]: REX.W 8b, mode 01, any register but rsp, an 8-bit displacement.
+    let dict = code.windows(4).position(
+        |bytes| matches!(bytes, [0x48..=0x4f, 0x8b, mode, DICT] if mode & 0xc0 == 0x40 && mode & 7 != 4),
+    )?;
+    // cmp byte [reg + 19], 0, or movzx r32, byte [reg + 19].
+    let valid = code.windows(4).position(|bytes| {
+        matches!(bytes, [0x80, 0x78..=0x7f, VALID, 0])
+            || matches!(bytes, [0x0f, 0xb6, mode, VALID] if mode & 0xc0 == 0x40)
+    })?;
+    Some(if dict < valid { InlineVisit::DictFirst } else { InlineVisit::ValuesFirst })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// test $4,%al; then the two in either order.
+    #[test]
+    fn the_first_of_the_two_instructions_decides() {
+        let load = [0x48, 0x8b, 0x7f, 0xe8, 0x48, 0x85, 0xff];
+        let test = [0x80, 0x7f, 0x13, 0x00, 0x74, 0x10];
+        let code = |parts: [&[u8]; 3]| parts.concat();
+        let flags: &[u8] = &[0xa8, 0x04];
+        assert_eq!(order_of_visits(&code([flags, &load, &test])), Some(InlineVisit::DictFirst));
+        assert_eq!(order_of_visits(&code([flags, &test, &load])), Some(InlineVisit::ValuesFirst));
+        assert_eq!(order_of_visits(&code([flags, &load, &[]])), None);
+        assert_eq!(order_of_visits(&[]), None);
+    }
+}
