@@ -1,0 +1,6 @@
+//! Objects and references as plain data: ids, columns and compressed rows. Knows no Python.
+
+pub mod adjacency;
+pub mod id;
+pub mod object_index;
+pub mod reach;
