@@ -1,0 +1,76 @@
+//! Cores that end too early: at every power of two, ours, gdb's and the kernel's, and compressed ones.
+
+use crate::environments::Environment;
+use crate::environments::project;
+use crate::process::Outcome;
+use crate::process::Program;
+use crate::process::has;
+use crate::process::no_kernel_cores;
+use crate::process::report;
+use crate::process::run;
+use crate::process::succeed;
+use libtest_mimic::Trial;
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// One test for each writer.
+pub(crate) fn trials(environment: &Environment) -> Vec<Trial> {
+    let mut writers = vec!["saved", "packed"];
+    // Equality has already said which of these are not there.
+    writers.extend(has("gcore").then_some("gdb"));
+    writers.extend(no_kernel_cores().is_none().then_some("kernel"));
+    let trial = |writer: &'static str| {
+        let python = environment.python.clone();
+        Trial::test(format!("truncated::{writer}"), move || {
+            let folder = tempfile::tempdir()?;
+            let core = write(&python, writer, folder.path())?;
+            cut(&core).map_err(Into::into)
+        })
+    };
+    writers.into_iter().map(trial).collect()
+}
+
+fn write(python: &Path, writer: &str, folder: &Path) -> Result<PathBuf, String> {
+    let file = project().join("testdata/programs/has_secrets.py");
+    let program = Program::start(Command::new(python).arg(file), folder)?;
+    let name = if writer == "packed" { "saved.core.zst" } else { "saved.core" };
+    let path = folder.join(name);
+    match writer {
+        "kernel" => program.abort(folder),
+        "gdb" => {
+            succeed(Command::new("gcore").arg("-o").arg(folder.join("gdb")).arg(program.pid()))?;
+            Ok(folder.join(format!("gdb.{}", program.pid())))
+        }
+        _ => report(&["-p", &program.pid(), "--save", path.to_str().unwrap_or("")]).map(|_| path),
+    }
+}
+
+/// From long to short: each is answered, or it is said why not; what is there is never more than before.
+fn cut(core: &Path) -> Result<(), String> {
+    let path = core.to_str().unwrap_or("");
+    let whole = run(&["--core", path])?;
+    let length = core.metadata().map_err(|error| error.to_string())?.len();
+    if whole.status != Some(0) || whole.stdout.contains("truncated") {
+        return Err(format!("the whole core: {:?} {}", whole.status, whole.stderr));
+    }
+    let file = OpenOptions::new().write(true).open(core).map_err(|error| error.to_string())?;
+    let mut answered = 0;
+    let powers = (0..40).rev().map(|power| 1_u64 << power).filter(|&size| size < length);
+    // The third is without the notes, which gdb writes last; the next may lack the interpreter's own data.
+    let long = [length - 1, length - 2048, length - 32 * 1024, length - length / 20];
+    for size in long.into_iter().chain(powers) {
+        file.set_len(size).map_err(|error| error.to_string())?;
+        let Outcome { status, stdout, stderr } = run(&["--core", path])?;
+        if stderr.contains("panicked") {
+            return Err(format!("{size} bytes: {stderr}"));
+        }
+        match status {
+            Some(6) if stdout.starts_with("truncated") => answered += 1,
+            Some(1 | 3) if stdout.is_empty() && stderr.starts_with("heapattach: ") => {}
+            _ => return Err(format!("{size} bytes of {length}: {status:?}\n{stdout}{stderr}")),
+        }
+    }
+    if answered < 2 { Err("no truncated core was answered".to_owned()) } else { Ok(()) }
+}
