@@ -41,12 +41,14 @@ use crate::runtime::interpreters::Runtime;
 use crate::runtime::mimalloc;
 use crate::runtime::mimalloc::Mimalloc;
 use crate::runtime::ownership;
+use crate::runtime::pymalloc;
 use crate::target::Capture;
 use crate::target::Image;
 use crate::target::capture::CaptureOptions;
 use crate::target::capture::capture_live;
 use crate::target::mapped_file::open_mapped_file;
 use crate::target::mapped_file::rebuild_mapped_file;
+use crate::target::memory_limit::check_analysis;
 use crate::target::proc_maps::read_mappings;
 use crate::target::remote_memory::RemoteMemory;
 use std::path::PathBuf;
@@ -74,7 +76,7 @@ pub struct Request<'a> {
 /// Stops, copies and analyses a running process.
 pub fn inspect(request: &Request<'_>) -> Result<Inspection, InspectionError> {
     let (first, located) = capture(request)?;
-    let inspection = analyse(first, &located, request.view)?;
+    let inspection = analyse_live(request.pid, first, &located, request.view)?;
     if inspection.capture.statistics.bytes_left_out == 0 || inspection.capture.image.missed() == 0 {
         return finish(request.pid, inspection);
     }
@@ -84,7 +86,7 @@ pub fn inspect(request: &Request<'_>) -> Result<Inspection, InspectionError> {
     let before = inspection.capture.statistics.longest_pause_ns;
     drop(inspection);
     let (second, located) = capture(&request)?;
-    let mut inspection = analyse(second, &located, request.view)?;
+    let mut inspection = analyse_live(request.pid, second, &located, request.view)?;
     let statistics = &mut inspection.capture.statistics;
     statistics.longest_pause_ns = statistics.longest_pause_ns.max(before);
     statistics.notes.push("it was copied twice, as a large buffer turned out to hold objects".to_owned());
@@ -133,6 +135,22 @@ pub fn find_interpreter(request: &Request<'_>) -> Result<Located, InspectionErro
     let mut located = locate::locate(&memory, modules, &layout)?;
     located.descriptions.clone_from(&request.descriptions);
     Ok(located)
+}
+
+/// The same as [`analyse`] for the copy of a live process, if there is memory enough for it.
+pub fn analyse_live(
+    pid: i32,
+    capture: Capture,
+    located: &Located,
+    view: View,
+) -> Result<Inspection, InspectionError> {
+    let features = &located.resolved.features;
+    let pools = match features.arena_table {
+        ArenaTable::Mimalloc => Vec::new(),
+        _ => pymalloc::find_pools(&capture.image, features.pool_size as u32),
+    };
+    check_analysis(pid, pools.iter().map(|pool| u64::from(pool.live)).sum())?;
+    analyse(capture, located, view)
 }
 
 /// From a capture to answers. Cost: a few passes over the heap.

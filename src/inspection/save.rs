@@ -2,7 +2,7 @@
 
 use crate::inspection::Inspection;
 use crate::inspection::Request;
-use crate::inspection::assemble::analyse;
+use crate::inspection::assemble::analyse_live;
 use crate::inspection::assemble::capture;
 use crate::inspection::error::InspectionError;
 use crate::inspection::redact;
@@ -34,9 +34,9 @@ pub fn inspect_and_save(
     };
     if !is_redacted {
         save(&taken, &options)?;
-        return analyse(taken, &located, request.view);
+        return analyse_live(request.pid, taken, &located, request.view);
     }
-    let inspection = analyse(taken, &located, request.view)?;
+    let inspection = analyse_live(request.pid, taken, &located, request.view)?;
     let blanked = redact::ranges(&inspection);
     options.blanked = &blanked;
     options.redacted = Some(REDACTED);

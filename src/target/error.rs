@@ -167,6 +167,20 @@ pub enum TargetError {
         /// What limits us: `memory of the machine`, or a control group.
         limit: String,
     },
+    /// The copy fits, and what the analysis needs besides does not.
+    #[error("the analysis of process {pid} needs {} for its {objects} objects and only {} are available ({limit})", megabytes(*.needed), megabytes(*.available))]
+    NotEnoughMemoryToAnalyse {
+        /// The process.
+        pid: i32,
+        /// Blocks of its allocator that are in use.
+        objects: u64,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes available.
+        available: u64,
+        /// What limits us: `memory of the machine`, or a control group.
+        limit: String,
+    },
     /// The pause would be longer than is allowed.
     #[error("{strategy} would stop process {pid} for about {} ms, and at most {} ms are allowed", .expected.as_millis(), .longest.as_millis())]
     PauseTooLong {
@@ -257,6 +271,10 @@ impl TargetError {
                  and stops the process for as long as the analysis takes"
                     .to_owned()
             }
+            Self::NotEnoughMemoryToAnalyse { .. } => {
+                "run heapattach outside of that limit, or free memory first; or --save a core and analyse it elsewhere"
+                    .to_owned()
+            }
             Self::PauseTooLong { .. } => {
                 "allow more with --max-pause, or try --allow-inject, which needs a shorter pause".to_owned()
             }
@@ -291,6 +309,7 @@ impl TargetError {
             }
             Self::StopTimeout { .. }
             | Self::NotEnoughMemory { .. }
+            | Self::NotEnoughMemoryToAnalyse { .. }
             | Self::PauseTooLong { .. }
             | Self::PauseExceeded { .. }
             | Self::NoStrategy { .. }

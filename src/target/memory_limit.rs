@@ -1,5 +1,6 @@
 //! How much memory we may use: the machine's, and that of the control groups we are in.
 
+use crate::target::TargetError;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -24,6 +25,30 @@ pub(super) fn tightest() -> Option<MemoryLimit> {
         .into_iter()
         .chain(machine)
         .min_by_key(|limit| limit.available)
+}
+
+/// Bytes that the analysis needs for an object, references included, and for everything else.
+/// (`docs/benchmark.md`: 37 to 44 bytes an object from 10^6 objects on.)
+const PER_OBJECT: u64 = 44;
+const FIXED: u64 = 16 << 20;
+
+/// Refuses to analyse a copy of so many objects where memory would run out in the middle of it. Outside of the
+/// process nobody could say any more what has happened then.
+pub fn check_analysis(pid: i32, objects: u64) -> Result<(), TargetError> {
+    let needed = objects.saturating_mul(PER_OBJECT).saturating_add(FIXED);
+    match tightest() {
+        Some(MemoryLimit { available, name }) if available < needed => {
+            Err(TargetError::NotEnoughMemoryToAnalyse { pid, objects, needed, available, limit: name })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Should memory run out, we are to be ended, and not the process: both may be in the same control group.
+/// (`/proc/PID/oom_score_adj`; everybody may raise his own.)
+pub(super) fn go_first() {
+    // Where it cannot be written the kernel's own choice stands: the largest.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 /// What a process may still use within its control groups; `None` without a limit.

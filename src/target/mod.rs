@@ -19,7 +19,7 @@ pub mod inject;
 mod interrupted_call;
 pub mod live;
 pub mod mapped_file;
-mod memory_limit;
+pub mod memory_limit;
 pub mod on_demand;
 mod pagemap;
 mod priority;

@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::exit, reason = "a test that runs as another process ends with that process's status")]
 
+mod control_groups;
 mod copies;
 #[cfg(target_arch = "x86_64")]
 mod injection;

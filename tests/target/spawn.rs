@@ -68,6 +68,11 @@ impl Target {
 
     /// Starts a Python with that many objects; `None` (and a loud word) without one.
     pub(crate) fn python(objects: usize) -> Option<Self> {
+        Self::python_in(objects, |_| {})
+    }
+
+    /// The same; `place` is told its pid before it has made the objects.
+    pub(crate) fn python_in(objects: usize, place: impl FnOnce(i32)) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new("python3");
         command.args(["-c", PYTHON]).arg(directory.path().join("words")).arg(objects.to_string());
@@ -75,7 +80,7 @@ impl Target {
             skipped("python3 not found");
             return None;
         }
-        Some(Self::start(command, directory))
+        Some(Self::start_in(command, directory, place))
     }
 
     /// A program given as a command, which prints READY and an address.
@@ -83,8 +88,13 @@ impl Target {
         Self::start(command, tempfile::tempdir().unwrap())
     }
 
-    fn start(mut command: Command, directory: TempDir) -> Self {
+    fn start(command: Command, directory: TempDir) -> Self {
+        Self::start_in(command, directory, |_| {})
+    }
+
+    fn start_in(mut command: Command, directory: TempDir, place: impl FnOnce(i32)) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        place(child.id().cast_signed());
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("READY ").unwrap_or_else(|| panic!("no READY: {line:?}"));

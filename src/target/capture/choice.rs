@@ -14,6 +14,7 @@ use crate::target::capture::in_place::InPlace;
 use crate::target::capture::precopy::Precopy;
 use crate::target::capture::stop_and_copy::StopAndCopy;
 use crate::target::diagnose;
+use crate::target::memory_limit;
 use crate::target::proc_status::memory_holder;
 use crate::target::watchdog;
 use std::time::Duration;
@@ -77,6 +78,7 @@ impl Choice {
 pub fn capture_live(pid: i32, options: &CaptureOptions<'_>) -> Result<Capture, TargetError> {
     let _held = options.signals.map(SignalWatch::hold);
     watchdog::start();
+    memory_limit::go_first();
     diagnose::check(pid)?;
     let forecast = forecast(pid)?;
     let subject = Subject { pid, holder: memory_holder(pid), options, forecast };
