@@ -71,7 +71,7 @@ loop = ([],)
 loop[0].append(loop)
 
 dicts = [{number: str(number) for number in range(length)} for length in range(0, 200, 7)]
-dicts += [{'key %d' % number: [number] for number in range(length)} for length in (0, 1, 5, 6, 10, 11, 85, 86, 100, 1000, 70000)]
+dicts += [{'key %d' % number: [number] for number in range(length)} for length in (0, 1, 5, 6, 10, 11, 85, 86, 100, 1000)]
 dicts += [dict.fromkeys(range(n)) for n in (5, 6, 10, 11, 22)]
 general = {'text': 1, 2: 'number', (3, 4): 'tuple', None: 'none', Key(1): 'object', Key(8): 'same hash', Text('sub'): 'subclass'}
 shrunken = {number: object() for number in range(1000)}
@@ -81,6 +81,11 @@ holes = {'hole %d' % number: number for number in range(100)}
 for number in range(0, 100, 2):
     del holes['hole %d' % number]
 holes['after'] = holes
+# A table with indices of 32 bits. Most of what it had is gone: so many objects would only cost the comparison its time.
+wide_table = {'key %d' % number: [number] for number in range(70000)}
+for number in range(70000):
+    if number % 100:
+        del wide_table['key %d' % number]
 emptied = {'gone': 1}
 del emptied['gone']
 wiped = {1: 2, 'three': 4}

@@ -54,11 +54,11 @@ fn figures_path() -> PathBuf {
     project().join("testdata/expected/callgrind.json")
 }
 
-/// Runs the example under valgrind and gives the path of the profile.
+/// Runs the program under valgrind and gives the path of the profile.
 fn measure() -> Result<PathBuf> {
     // Numbers must not depend on the flags that a developer or a machine prefers.
     let mut build = cargo();
-    build.args(["build", "--release", "--quiet", "--example", "analysis"]).env_remove("RUSTFLAGS");
+    build.args(["build", "--release", "--quiet", "--package", "xtask", "--bin", "analysis"]).env_remove("RUSTFLAGS");
     run_command(&mut build)?;
     let profile = target_directory().join("callgrind.out");
     let mut command = Command::new("valgrind");
@@ -66,7 +66,7 @@ fn measure() -> Result<PathBuf> {
         .args(["--quiet", "--tool=callgrind", "--collect-atstart=no"])
         .arg(format!("--toggle-collect=*{STEP}*"))
         .arg(format!("--callgrind-out-file={}", profile.display()))
-        .arg(target_directory().join("release/examples/analysis"))
+        .arg(target_directory().join("release/analysis"))
         .env("RAYON_NUM_THREADS", "1");
     run_command(&mut command)?;
     Ok(profile)

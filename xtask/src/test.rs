@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let live = run_command(live.args(["test", "--test", LIVE, "--"]).args(arguments));
     println!("\n{}", grid::table(&environments)?);
     let mut others = cargo();
-    others.args(["test", "--no-fail-fast", "--lib", "--bins", "--examples"]);
+    others.args(["test", "--no-fail-fast", "--lib", "--bins"]);
     for target in other_targets()? {
         others.args(["--test", &target]);
     }
