@@ -172,7 +172,8 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "debug_build",
         scenario: "classes.py",
-        host: "env PYTHONPATH={site} {debug} {scenario}",
+        // It may be unpacked into a folder without the standard library.
+        host: "env PYTHONPATH={site} PYTHONHOME={home} {debug} {scenario}",
         needs: &[Need::DebugBuild],
         ..PLAIN
     },

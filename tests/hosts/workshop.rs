@@ -4,6 +4,7 @@ use crate::cases::Linking;
 use crate::cases::Need;
 use crate::environments::Environment;
 use crate::environments::project;
+use crate::environments::target;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
@@ -87,7 +88,8 @@ impl Workshop {
                     workshop.put("{second}", path.display());
                 }
                 Need::DebugBuild => {
-                    let path = find_program(&format!("python{version}-dbg"))?;
+                    let name = format!("python{version}-dbg");
+                    let path = find_program(&name).or_else(|missing| find_unpacked(&name).ok_or(missing))?;
                     workshop.put("{debug}", path.display());
                 }
                 Need::Frozen => {
@@ -224,6 +226,15 @@ fn find_program(name: &str) -> Result<PathBuf, String> {
     let named =
         std::env::split_paths(&named).filter(|path| path.file_name().is_some_and(|file| file == name));
     beside.chain(named).find(|path| path.exists()).ok_or(format!("{name} is not installed"))
+}
+
+/// A program of the packages that were unpacked for their debug files.
+fn find_unpacked(name: &str) -> Option<PathBuf> {
+    let suites = std::fs::read_dir(target().join("python/debian")).ok()?;
+    let mut paths: Vec<PathBuf> =
+        suites.flatten().map(|suite| suite.path().join("root/usr/bin").join(name)).collect();
+    paths.sort();
+    paths.into_iter().find(|path| path.exists())
 }
 
 fn find_library(name: &str) -> Result<PathBuf, String> {
