@@ -49,6 +49,7 @@ use crate::target::capture::capture_live;
 use crate::target::mapped_file::open_mapped_file;
 use crate::target::mapped_file::rebuild_mapped_file;
 use crate::target::memory_limit::check_analysis;
+use crate::target::memory_limit::check_beginning;
 use crate::target::proc_maps::read_mappings;
 use crate::target::remote_memory::RemoteMemory;
 use std::path::PathBuf;
@@ -95,6 +96,7 @@ pub fn inspect(request: &Request<'_>) -> Result<Inspection, InspectionError> {
 
 /// Stops and copies a running process, with what is needed to analyse the copy.
 pub fn capture(request: &Request<'_>) -> Result<(Capture, Located), InspectionError> {
+    check_beginning(request.pid)?;
     let located = find_interpreter(request)?;
     let memory = RemoteMemory::new(request.pid);
     let resolved = &located.resolved;

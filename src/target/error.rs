@@ -155,25 +155,13 @@ pub enum TargetError {
         /// How long we waited.
         deadline: Duration,
     },
-    /// The copy would not fit.
-    #[error("the copy of process {pid} needs {} and only {} are available ({limit})", megabytes(*.needed), megabytes(*.available))]
+    /// It would not fit.
+    #[error("{purpose} process {pid} needs {} and only {} are available ({limit})", megabytes(*.needed), megabytes(*.available))]
     NotEnoughMemory {
         /// The process.
         pid: i32,
-        /// Bytes needed.
-        needed: u64,
-        /// Bytes available.
-        available: u64,
-        /// What limits us: `memory of the machine`, or a control group.
-        limit: String,
-    },
-    /// The copy fits, and what the analysis needs besides does not.
-    #[error("the analysis of process {pid} needs {} for its {objects} objects and only {} are available ({limit})", megabytes(*.needed), megabytes(*.available))]
-    NotEnoughMemoryToAnalyse {
-        /// The process.
-        pid: i32,
-        /// Blocks of its allocator that are in use.
-        objects: u64,
+        /// What the memory is for: `the copy of`, `the analysis of 5 objects of`.
+        purpose: String,
         /// Bytes needed.
         needed: u64,
         /// Bytes available.
@@ -267,12 +255,8 @@ impl TargetError {
                 try again"
                 .to_owned(),
             Self::NotEnoughMemory { .. } => {
-                "run heapattach outside of that limit, or free memory first; --capture in-place needs less, \
+                "run heapattach outside of that limit, or free memory first; --capture in-place makes no copy, \
                  and stops the process for as long as the analysis takes"
-                    .to_owned()
-            }
-            Self::NotEnoughMemoryToAnalyse { .. } => {
-                "run heapattach outside of that limit, or free memory first; or --save a core and analyse it elsewhere"
                     .to_owned()
             }
             Self::PauseTooLong { .. } => {
@@ -309,7 +293,6 @@ impl TargetError {
             }
             Self::StopTimeout { .. }
             | Self::NotEnoughMemory { .. }
-            | Self::NotEnoughMemoryToAnalyse { .. }
             | Self::PauseTooLong { .. }
             | Self::PauseExceeded { .. }
             | Self::NoStrategy { .. }
@@ -356,7 +339,13 @@ mod tests {
     fn messages_are_one_lower_case_line_without_a_full_stop() {
         let errors = [
             TargetError::StopTimeout { pid: 7, running: 1, threads: 3, deadline: Duration::from_secs(2) },
-            TargetError::NotEnoughMemory { pid: 7, needed: 3 << 20, available: 1, limit: "machine".into() },
+            TargetError::NotEnoughMemory {
+                pid: 7,
+                purpose: "the copy of".into(),
+                needed: 3 << 20,
+                available: 1,
+                limit: "machine".into(),
+            },
             TargetError::Interrupted { signal: 2 },
         ];
         for error in errors {

@@ -32,13 +32,31 @@ pub(super) fn tightest() -> Option<MemoryLimit> {
 const PER_OBJECT: u64 = 44;
 const FIXED: u64 = 16 << 20;
 
-/// Refuses to analyse a copy of so many objects where memory would run out in the middle of it. Outside of the
-/// process nobody could say any more what has happened then.
+/// Refuses to begin where there is not even room for looking at a process: its pages cannot be read either then,
+/// which would look like damage.
+pub fn check_beginning(pid: i32) -> Result<(), TargetError> {
+    fits(pid, "a look at", FIXED, tightest())
+}
+
+/// Refuses to analyse a copy of so many objects where memory would run out in the middle of it, when nobody could
+/// say any more what has happened.
 pub fn check_analysis(pid: i32, objects: u64) -> Result<(), TargetError> {
     let needed = objects.saturating_mul(PER_OBJECT).saturating_add(FIXED);
-    match tightest() {
-        Some(MemoryLimit { available, name }) if available < needed => {
-            Err(TargetError::NotEnoughMemoryToAnalyse { pid, objects, needed, available, limit: name })
+    fits(pid, &format!("the analysis of {objects} objects of"), needed, tightest())
+}
+
+/// Refuses to make a copy that is larger than there is memory, or than is allowed.
+pub(super) fn check_copy(pid: i32, needed: u64, allowed: Option<u64>) -> Result<(), TargetError> {
+    let asked = allowed.map(|available| MemoryLimit { available, name: "--memory-limit".to_owned() });
+    fits(pid, "the copy of", needed, asked)?;
+    fits(pid, "the copy of", needed, tightest())
+}
+
+fn fits(pid: i32, purpose: &str, needed: u64, limit: Option<MemoryLimit>) -> Result<(), TargetError> {
+    match limit {
+        Some(MemoryLimit { available, name: limit }) if available < needed => {
+            let purpose = purpose.to_owned();
+            Err(TargetError::NotEnoughMemory { pid, purpose, needed, available, limit })
         }
         _ => Ok(()),
     }
@@ -121,6 +139,20 @@ fn group_limit(group: &Path, names: &Names) -> Option<MemoryLimit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let limit = || Some(MemoryLimit { available: 5 << 20, name: "limit of control group x".to_owned() });
+        assert!(fits(7, "the copy of", 5 << 20, limit()).is_ok());
+        assert!(fits(7, "the copy of", u64::MAX, None).is_ok());
+        let error = fits(7, "the copy of", 6 << 20, limit()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the copy of process 7 needs 6 MiB and only 5 MiB are available (limit of control group x)"
+        );
+        assert_eq!(error.exit_status(), 1);
+        assert!(check_analysis(7, u64::MAX).is_err());
+    }
 
     #[test]
     fn the_machine_has_some_memory() {

@@ -221,7 +221,13 @@ impl OnDemand {
             } else if is_over_limit {
                 let needed = bytes.saturating_add(self.missed().saturating_mul(BLOCK as u64));
                 let limit = "what was free when it was stopped, or --memory-limit".to_owned();
-                TargetError::NotEnoughMemory { pid, needed, available: self.limit, limit }
+                TargetError::NotEnoughMemory {
+                    pid,
+                    purpose: "what was read of".to_owned(),
+                    needed,
+                    available: self.limit,
+                    limit,
+                }
             } else {
                 TargetError::Gone { pid }
             }

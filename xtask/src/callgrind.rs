@@ -58,7 +58,9 @@ fn figures_path() -> PathBuf {
 fn measure() -> Result<PathBuf> {
     // Numbers must not depend on the flags that a developer or a machine prefers.
     let mut build = cargo();
-    build.args(["build", "--release", "--quiet", "--package", "xtask", "--bin", "analysis"]).env_remove("RUSTFLAGS");
+    build
+        .args(["build", "--release", "--quiet", "--package", "xtask", "--bin", "analysis"])
+        .env_remove("RUSTFLAGS");
     run_command(&mut build)?;
     let profile = target_directory().join("callgrind.out");
     let mut command = Command::new("valgrind");

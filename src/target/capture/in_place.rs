@@ -14,12 +14,12 @@ use crate::target::capture::files::MappedFiles;
 use crate::target::capture::note_stop;
 use crate::target::capture::plan::Plan;
 use crate::target::capture::plan::total;
-use crate::target::capture::preparation::check_memory;
 use crate::target::capture::preparation::is_busy;
 use crate::target::capture::preparation::wait_for_collector;
 use crate::target::image::Backing;
 use crate::target::live::HeldStop;
 use crate::target::memory_limit;
+use crate::target::memory_limit::check_copy;
 use crate::target::on_demand::OnDemand;
 use crate::target::pagemap::Pagemap;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Strategy for InPlace {
 
     fn take(&self, subject: &Subject<'_>, statistics: &mut CaptureStatistics) -> Result<Taken, Setback> {
         let Subject { pid, holder, options, .. } = *subject;
-        check_memory(pid, LEAST_MEMORY, options.memory_limit)?;
+        check_copy(pid, LEAST_MEMORY, options.memory_limit)?;
         let available = memory_limit::tightest().map_or(u64::MAX, |limit| limit.available);
         let limit = available.min(options.memory_limit.unwrap_or(u64::MAX));
         let mut files = MappedFiles::default();

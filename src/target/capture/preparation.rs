@@ -16,8 +16,7 @@ use crate::target::capture::destination::Destination;
 use crate::target::capture::files::MappedFiles;
 use crate::target::capture::plan::Plan;
 use crate::target::capture::plan::total;
-use crate::target::memory_limit;
-use crate::target::memory_limit::MemoryLimit;
+use crate::target::memory_limit::check_copy;
 use crate::target::pagemap::Pagemap;
 use crate::target::process_state::ProcessState;
 use std::time::Duration;
@@ -71,7 +70,7 @@ impl<'a> Preparation<'a> {
     /// Reserves room for `planned` bytes and what may come; refuses what memory there is not.
     pub(super) fn reserve(&mut self, planned: u64) -> Result<(), TargetError> {
         self.destination = Destination::reserve(0)?;
-        check_memory(self.pid, with_spare(planned), self.options.memory_limit)?;
+        check_copy(self.pid, with_spare(planned), self.options.memory_limit)?;
         self.destination = Destination::reserve(capacity(planned))?;
         Ok(())
     }
@@ -160,38 +159,4 @@ fn with_spare(planned: u64) -> u64 {
 /// Bytes to reserve for `planned` bytes: address space is free.
 fn capacity(planned: u64) -> u64 {
     planned.saturating_add(planned / 2).saturating_add(256 << 20)
-}
-
-/// Refuses to use more memory than there is, or than is allowed.
-pub(super) fn check_memory(pid: i32, needed: u64, allowed: Option<u64>) -> Result<(), TargetError> {
-    let asked = allowed.map(|available| MemoryLimit { available, name: "--memory-limit".to_owned() });
-    fits(pid, needed, asked)?;
-    fits(pid, needed, memory_limit::tightest())
-}
-
-fn fits(pid: i32, needed: u64, limit: Option<MemoryLimit>) -> Result<(), TargetError> {
-    match limit {
-        Some(limit) if limit.available < needed => {
-            Err(TargetError::NotEnoughMemory { pid, needed, available: limit.available, limit: limit.name })
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_that_does_not_fit_is_refused() {
-        let limit = || Some(MemoryLimit { available: 5 << 20, name: "limit of control group x".to_owned() });
-        assert!(fits(7, 5 << 20, limit()).is_ok());
-        assert!(fits(7, u64::MAX, None).is_ok());
-        let error = fits(7, 6 << 20, limit()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the copy of process 7 needs 6 MiB and only 5 MiB are available (limit of control group x)"
-        );
-        assert_eq!(error.exit_status(), 1);
-    }
 }
