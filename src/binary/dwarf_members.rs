@@ -20,10 +20,18 @@ const BASES: &[&str] = &["ob_base", "_base", "d_common"];
 /// Where a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// From the start of the structure; of a bit field the unit that holds it. Unit: bytes.
+    /// From the start of the structure; of a bit field the byte that holds its lowest bit. Unit: bytes.
     pub offset: u64,
-    /// Lowest bit and number of bits of a bit field.
+    /// Lowest bit (0 to 7) and number of bits of a bit field.
     pub bits: Option<(u8, u8)>,
+}
+
+impl Place {
+    /// A bit field, however its compiler counts: in a small number at the byte, or in a larger one before it.
+    fn of_bits(unit: u64, shift: u64, width: u8) -> Option<Self> {
+        let offset = unit.checked_add(shift / 8)?;
+        Some(Self { offset, bits: Some((u8::try_from(shift % 8).ok()?, width)) })
+    }
 }
 
 /// A structure or union with members.
@@ -130,14 +138,13 @@ impl<'u> Structure<'u> {
             // DWARF 4 and later: counted from the start of the structure.
             let unit = self.type_size(entry)?;
             let unit_bits = unit.checked_mul(8)?;
-            let shift = u8::try_from(bit.checked_rem(unit_bits)?).ok()?;
-            return Some(Place { offset: (bit / unit_bits) * unit, bits: Some((shift, width)) });
+            return Place::of_bits((bit / unit_bits) * unit, bit.checked_rem(unit_bits)?, width);
         }
         // Before: counted from the highest bit of the unit.
         let unit = number(entry, gimli::DW_AT_byte_size).or_else(|| self.type_size(entry))?;
         let from_top = number(entry, gimli::DW_AT_bit_offset)?;
         let shift = unit.checked_mul(8)?.checked_sub(from_top)?.checked_sub(u64::from(width))?;
-        Some(Place { offset, bits: Some((u8::try_from(shift).ok()?, width)) })
+        Place::of_bits(offset, shift, width)
     }
 
     /// The size of a member's number type.
@@ -188,5 +195,19 @@ fn follow<'u>(
             Some((unit, offset.to_unit_offset(&unit.header)?))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// gcc names the number of two bytes at the start, or the byte itself: the same place.
+    #[test]
+    fn a_bit_field_is_at_the_byte_of_its_lowest_bit() {
+        let place = Some(Place { offset: 49, bits: Some((3, 1)) });
+        assert_eq!(Place::of_bits(48, 11, 1), place);
+        assert_eq!(Place::of_bits(49, 3, 1), place);
+        assert_eq!(Place::of_bits(u64::MAX, 8, 1), None);
     }
 }
