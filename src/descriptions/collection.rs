@@ -100,6 +100,15 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// What there is for one type.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The descriptions that fit.
+    pub entries: Vec<Arc<Entry>>,
+    /// Why those of an earlier file, or of all, do not.
+    pub refusal: Option<Refusal>,
+}
+
 /// The descriptions for one Python.
 #[derive(Clone, Debug, Default)]
 pub struct Bound {
@@ -111,40 +120,30 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// The descriptions that fit a type of this name and `tp_basicsize`: those of the first file that has
-    /// one, for the objects to choose from. `None` if nobody describes it.
-    ///
-    /// # Errors
-    ///
-    /// It is described, but no description fits.
-    pub fn find(
-        &self,
-        name: &str,
-        basic_size: u64,
-        has_items: bool,
-    ) -> Option<Result<Vec<Arc<Entry>>, Refusal>> {
+    /// The descriptions that fit a type of this name and `tp_basicsize`, for the objects to choose from: those of
+    /// the first file that has one. `None` if nobody describes it.
+    pub fn find(&self, name: &str, basic_size: u64, has_items: bool) -> Option<Found> {
         let described = self.types.get(name)?;
-        let mut fitting: Vec<Arc<Entry>> = Vec::new();
-        let mut refusal = None;
+        let mut found = Found::default();
         for entry in described {
             let checked = match entry {
                 Ok(entry) => entry.check(basic_size, has_items).map(|()| entry),
                 Err(refusal) => Err(refusal.clone()),
             };
             match checked {
-                Ok(entry) if fitting.first().is_none_or(|first| first.file == entry.file) => {
-                    fitting.push(Arc::clone(entry));
+                Ok(entry) if found.entries.first().is_none_or(|first| first.file == entry.file) => {
+                    found.entries.push(Arc::clone(entry));
                 }
                 Ok(_) => {}
                 Err(reason) => {
-                    refusal.get_or_insert(reason);
+                    found.refusal.get_or_insert(reason);
                 }
             }
         }
-        match refusal {
-            Some(refusal) if fitting.is_empty() => Some(Err(refusal)),
-            _ => Some(Ok(fitting)),
-        }
+        // One of several entries of a file has to fit.
+        let in_use = found.entries.first().map(|first| &first.file);
+        found.refusal = found.refusal.filter(|refusal| in_use != Some(&refusal.file));
+        Some(found)
     }
 
     /// The types that the user's own files describe: file and name.

@@ -16,6 +16,7 @@ mod tests;
 
 pub use collection::Bound;
 pub use collection::Descriptions;
+pub use collection::Found;
 pub use collection::Refusal;
 pub use collection::Structure;
 pub use evaluate::Claim;

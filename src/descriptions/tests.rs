@@ -39,18 +39,19 @@ fn a_description_that_contradicts_its_type_is_refused() {
     descriptions.add("own.toml", own).unwrap();
     let bound = descriptions.bind(&table());
     let reason = |size: u64| {
-        bound.find("a.B", size, false).unwrap().map(|found| found.len()).map_err(|no| no.to_string())
+        let found = bound.find("a.B", size, false).unwrap();
+        (found.entries.len(), found.refusal.map(|no| no.to_string()))
     };
-    assert_eq!(reason(40), Ok(1));
+    assert_eq!(reason(40), (1, None));
     assert_eq!(
         reason(56),
-        Err("own.toml: instances have 56 bytes, and the description is for 40 or 48".to_owned())
+        (0, Some("own.toml: instances have 56 bytes, and the description is for 40 or 48".to_owned()))
     );
     assert!(bound.find("a.C", 40, false).is_none());
     assert_eq!(bound.user_types(), [("own.toml".to_owned(), "a.B".to_owned())]);
-    let short = bound.find("mmap.mmap", 24, false).unwrap().unwrap_err();
+    let short = bound.find("mmap.mmap", 24, false).unwrap().refusal.unwrap();
     assert_eq!(short.to_string(), "standard.toml: the description reads 32 bytes of instances that have 24");
-    let unknown = bound.find("array.array", 64, false).unwrap().unwrap_err();
+    let unknown = bound.find("array.array", 64, false).unwrap().refusal.unwrap();
     assert!(unknown.reason.contains("this Python has no field arrayobject"), "{unknown}");
 }
 
@@ -71,6 +72,19 @@ fn what_the_user_says_goes_first() {
     let mut descriptions = Descriptions::default();
     let own = "format = 1\n[[type]]\nname = 'mmap.mmap'\nbuffers = [{ address = 16, bytes = 8 }]";
     descriptions.add("own.toml", own).unwrap();
-    let found = descriptions.bind(&table()).find("mmap.mmap", 80, false).unwrap().unwrap();
-    assert_eq!(found.iter().map(|entry| entry.file.as_str()).collect::<Vec<_>>(), ["own.toml"]);
+    let found = descriptions.bind(&table()).find("mmap.mmap", 80, false).unwrap();
+    assert_eq!(found.entries.iter().map(|entry| entry.file.as_str()).collect::<Vec<_>>(), ["own.toml"]);
+    assert!(found.refusal.is_none());
+}
+
+/// What is shipped takes its place, and the report says that it is not the user's.
+#[test]
+fn what_the_user_says_of_another_size_is_refused_aloud() {
+    let mut descriptions = Descriptions::default();
+    let own = "format = 1\n[[type]]\nname = 'mmap.mmap'\nbasic_size = [40]\nbuffers = [{ address = 16, bytes = 8 }]";
+    descriptions.add("own.toml", own).unwrap();
+    let found = descriptions.bind(&table()).find("mmap.mmap", 80, false).unwrap();
+    assert_eq!(found.entries.iter().map(|entry| entry.file.as_str()).collect::<Vec<_>>(), ["standard.toml"]);
+    let refusal = found.refusal.unwrap().to_string();
+    assert_eq!(refusal, "own.toml: instances have 80 bytes, and the description is for 40");
 }

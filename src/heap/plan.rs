@@ -135,8 +135,8 @@ impl Planner<'_> {
             Some((index, found))
         });
         let (described_at, described, refusal) = match described {
-            Some((index, Ok(entries))) => (Some(index), entries, None),
-            Some((_, Err(refusal))) => (None, Vec::new(), Some(refusal)),
+            Some((_, found)) if found.entries.is_empty() => (None, Vec::new(), found.refusal),
+            Some((index, found)) => (Some(index), found.entries, found.refusal),
             None => (None, Vec::new(), None),
         };
         let says_all = !described.is_empty() && described.iter().all(|entry| entry.says_references());
