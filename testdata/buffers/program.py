@@ -176,6 +176,49 @@ def arrow():
     del EXPECTED[-1]['getsizeof']
 
 
+def tensors():
+    """torch's tensors on the CPU, which share storages."""
+    import numpy
+    import torch
+    INSTALLED.append('torch ' + torch.__version__)
+
+    def expect_tensor(tensor, role='shared', **more):
+        storage = tensor.untyped_storage()
+        expect(tensor, role, storage.data_ptr(), storage.nbytes(), counted=more.pop('counted', False), **more)
+        # Its __sizeof__ is written in Python; heapattach says that it does not know it.
+        del EXPECTED[-1]['getsizeof']
+
+    whole = torch.arange(100_000, dtype=torch.float64)
+    assert whole.data_ptr() == whole.untyped_storage().data_ptr()
+    expect_tensor(whole)
+    for view in (whole[10:20], whole.reshape(100, 1000).T, whole.view(torch.int32), whole.expand(3, 100_000)):
+        expect_tensor(view)
+    for kind in (torch.uint8, torch.bfloat16, torch.complex64, torch.bool):
+        expect_tensor(torch.zeros(3, 333, dtype=kind))
+    expect_tensor(torch.nn.Parameter(torch.rand(50, 60)))
+    layer = torch.nn.Linear(64, 32)
+    KEEP.append(layer)
+    result = layer(torch.rand(8, 64))
+    result.sum().backward()
+    for tensor in (layer.weight, layer.bias, layer.weight.grad, result):
+        expect_tensor(tensor)
+    storage = whole.untyped_storage()
+    expect(storage, 'shared', storage.data_ptr(), storage.nbytes(), counted=False)
+    del EXPECTED[-1]['getsizeof']
+    expect_tensor(torch.rand(1000).share_memory_())
+    source = numpy.arange(7000.0)
+    KEEP.append(source)
+    expect_tensor(torch.from_numpy(source), 'view', owner=source, counted=True)
+    part = source[100:200]
+    expect_tensor(torch.from_numpy(part), 'view', counted=True)
+    constant = bytearray(9000)
+    KEEP.append(constant)
+    expect_tensor(torch.frombuffer(constant, dtype=torch.uint8), 'view', owner=constant, counted=True)
+    for nothing in (torch.empty(0), torch.empty(5, 5, device='meta'), torch.eye(4).to_sparse()):
+        expect(nothing, None, 0, 0)
+        del EXPECTED[-1]['getsizeof']
+
+
 def allocator(file):
     """Numbers of pymalloc, as the interpreter prints them; whoever started us reads them, as that needs memory."""
     before = os.dup(2)
@@ -187,7 +230,7 @@ def allocator(file):
 def main():
     """Makes them all and waits."""
     standard()
-    for more in (arrays, arrow):
+    for more in (arrays, arrow, tensors):
         try:
             more()
         except ImportError:
