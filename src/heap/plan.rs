@@ -201,19 +201,26 @@ impl Planner<'_> {
 
     fn family(&self, record: &TypeRecord) -> Option<&'static Family> {
         // A class statement may give its class any name; only a C type is known by its name.
-        if self.is_python_class(record) { None } else { families::find(&record.name) }
+        let family = if self.is_python_class(record) { None } else { families::find(&record.name) };
+        // Of what no table has, nothing is known: it is looked through.
+        family.filter(|family| self.table.get(&format!("sizeof({})", family.structure)).is_some())
     }
 
     fn fields(&self, family: &Family, record: &TypeRecord) -> Vec<(u64, Seen)> {
+        let features = &self.space.features.visits;
         let traversed = if record.traverse.is_null() { Seen::HELD } else { Seen::ALL };
-        let offsets = |names: &[&str], seen: Seen| -> Vec<(u64, Seen)> {
-            let find = |name: &&str| self.table.get(&format!("{}.{name}", family.structure));
-            names.iter().filter_map(find).map(|entry| (entry.offset, seen)).collect()
+        let mut fields = Vec::new();
+        let mut add = |names: &[&str], otherwise: Seen| {
+            for name in names {
+                let key = format!("{}.{name}", family.structure);
+                let seen = if features.visited.contains(&&*key) { traversed } else { otherwise };
+                let entry = self.table.get(&key).filter(|_| !features.plain.contains(&&*key));
+                fields.extend(entry.map(|entry| (entry.offset, seen)));
+            }
         };
-        let mut fields = offsets(family.visited, traversed);
-        let visits_names = self.space.features.type_variables_visit_names
-            && families::TYPE_VARIABLES.contains(&family.structure);
-        fields.extend(offsets(family.held, if visits_names { traversed } else { Seen::HELD }));
+        add(family.visited, traversed);
+        add(family.held, Seen::HELD);
+        add(family.perhaps, traversed.with(Seen::SCANNED));
         fields
     }
 
@@ -230,7 +237,7 @@ impl Planner<'_> {
             return Seen::HELD;
         }
         // A Python class leaves the visit to its C base if that is a heap type (subtype_traverse).
-        if record.traverse.is_null() || families::HIDE_THEIR_TYPE.contains(&owner.name.as_str()) {
+        if record.traverse.is_null() || self.space.features.visits.hide_type.contains(&owner.name.as_str()) {
             return Seen::HELD;
         }
         // heapy's own traversal is that of all metatypes.
@@ -253,6 +260,7 @@ impl Planner<'_> {
         // heapy has its own traversal of types, which stops at what every type has.
         let seen = match owner.ancestor {
             _ if owner.traverse.is_null() => Seen::HELD,
+            _ if self.space.features.visits.only_type.contains(&owner.name.as_str()) => Seen::HELD,
             Ancestor::Type => Seen::COLLECTOR.with(Seen::HELD),
             _ => Seen::ALL,
         };

@@ -12,8 +12,8 @@ const VALID: u8 = 16 + 3;
 /// `MANAGED_DICT_OFFSET`, -24, as a displacement.
 const DICT: u8 = 0xe8;
 
-/// Corrects what depends on a fix that was backported: gh-130327, which is in 3.13.13 and 3.14.4, and in
-/// Debian's 3.13.5 from its revision `deb13u3` on. Asked only of releases of which builds with and without it
+/// Corrects what depends on fixes that were backported: gh-130327, which is in 3.13.13 and 3.14.4, and in
+/// Debian's 3.13.5 from its revision `deb13u3` on, which brought that of gh-142516 as well. Asked only of releases of which builds with and without it
 /// are known: the order in which a compiler lays out instructions is not always the order in which they run.
 pub fn correct(features: &mut Features, image: &InterpreterImage) {
     if !features.inline_visit_is_in_code || features.free_threading.is_some() {
@@ -27,6 +27,10 @@ pub fn correct(features: &mut Features, image: &InterpreterImage) {
     if let Some(order) = code.and_then(|code| order_of_visits(&code)) {
         features.inline_visit = order;
         features.dict_visits_embedded_values |= order == InlineVisit::DictFirst;
+        if order == InlineVisit::DictFirst {
+            // It came with the same revision.
+            features.visits.correct_for_trixie();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::layout::module_features::ModuleFeatures;
 use crate::layout::version::Build;
 use crate::layout::version::Level;
 use crate::layout::version::Version;
+use crate::layout::visit_features::VisitFeatures;
 
 /// Which structure holds the collector's state and its lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,8 +234,11 @@ pub struct Features {
     /// `Pickler` and `Unpickler` visit their memo (3.11.7 and 3.12.1 on, `Modules/_pickle.c`,
     /// `Pickler_traverse`).
     pub pickler_visits_memo: bool,
-    /// Type variables and aliases visit their names (3.13.10, 3.14.1, 3.15 on, `Objects/typevarobject.c`).
-    pub type_variables_visit_names: bool,
+    /// `operator.methodcaller` keeps an array of arguments, and names of keywords if there is one (3.13,
+    /// `Modules/_operator.c`, `_methodcaller_initialize_vectorcall`).
+    pub method_caller_has_array: bool,
+    /// What objects visit, field by field.
+    pub visits: VisitFeatures,
     /// What modules visit.
     pub modules: ModuleFeatures,
     /// The callbacks of `atexit` are an array that the state of its module points to (up to 3.9,
@@ -340,7 +344,8 @@ impl Features {
             bytes_io_visits_buffer: minor >= 12,
             io_visits_parts: minor >= 12,
             pickler_visits_memo: (minor, version.micro) >= (12, 1) || (minor == 11 && version.micro >= 7),
-            type_variables_visit_names: matches!((minor, version.micro), (13, 10..) | (14, 1..) | (15.., _)),
+            method_caller_has_array: minor == 13,
+            visits: VisitFeatures::of(version),
             modules: ModuleFeatures::of(minor),
             pool_size: if minor >= 10 { 16 << 10 } else { 4 << 10 },
             arena_size: if minor >= 10 { 1 << 20 } else { 256 << 10 },

@@ -18,6 +18,7 @@ pub mod schema;
 pub mod table;
 pub mod tables;
 pub mod version;
+pub mod visit_features;
 
 use crate::layout::table::Entry;
 use crate::layout::table::Table;

@@ -12,8 +12,11 @@ pub struct Family {
     pub structure: &'static str,
     /// Fields that `tp_traverse` visits.
     pub visited: &'static [&'static str],
-    /// Fields that hold a reference which `tp_traverse` does not visit.
+    /// Fields that hold a reference which `tp_traverse` does not visit, in every version or in some
+    /// ([`VisitFeatures`](crate::layout::visit_features::VisitFeatures)).
     pub held: &'static [&'static str],
+    /// Fields that `tp_traverse` visits if they hold an object: they may hold a number.
+    pub perhaps: &'static [&'static str],
 }
 
 const fn family(
@@ -22,7 +25,18 @@ const fn family(
     visited: &'static [&'static str],
     held: &'static [&'static str],
 ) -> Family {
-    Family { types, structure, visited, held }
+    Family { types, structure, visited, held, perhaps: &[] }
+}
+
+/// An incremental codec or a stream of it (cjkcodecs/multibytecodec.c): `errors` is a number for the names that
+/// every codec knows; what an encoder could not yet write is held.
+const fn codec(
+    types: &'static [&'static str],
+    structure: &'static str,
+    visited: &'static [&'static str],
+    held: &'static [&'static str],
+) -> Family {
+    Family { types, structure, visited, held, perhaps: &["errors"] }
 }
 
 /// Every family that is fields only. An empty row is a type without references.
@@ -42,6 +56,37 @@ pub const FAMILIES: &[Family] = &[
     family(&["decimal.Decimal"], "PyDecObject", &[], &[]),
     family(&["_random.Random"], "RandomObject", &[], &[]),
     family(&["datetime.timedelta", "datetime.date"], "PyObject", &[], &[]),
+    // _sqlite/connection.c, `connection_traverse`; the contexts of callbacks (3.11 on) are blocks of their own. The
+    // exceptions are borrowed.
+    family(
+        &["sqlite3.Connection"],
+        "pysqlite_Connection",
+        &[
+            "isolation_level",
+            "statement_cache",
+            "statements",
+            "cursors",
+            "blobs",
+            "row_factory",
+            "text_factory",
+            "function_pinboard_trace_callback",
+            "function_pinboard_progress_handler",
+            "function_pinboard_authorizer_cb",
+            "collations",
+        ],
+        &[],
+    ),
+    // _sqlite/cursor.c, row.c, statement.c, blob.c: `cursor_traverse` and so on.
+    family(
+        &["sqlite3.Cursor"],
+        "pysqlite_Cursor",
+        &["connection", "description", "row_cast_map", "lastrowid", "row_factory", "statement", "next_row"],
+        &[],
+    ),
+    family(&["sqlite3.Row"], "pysqlite_Row", &["data", "description"], &[]),
+    family(&["sqlite3.Statement"], "pysqlite_Statement", &["sql"], &[]),
+    family(&["sqlite3.Blob"], "pysqlite_Blob", &["connection"], &[]),
+    family(&["sqlite3.PrepareProtocol"], "PyObject", &[], &[]),
     // _sqlite/cache.c, `cache_traverse`; its nodes are a list. Its factory is the connection, which owns it.
     family(&["sqlite3.Cache"], "pysqlite_Cache", &["mapping"], &[]),
     // _sqlite/cache.c, `node_traverse`: its neighbours are the cache's to visit.
@@ -132,6 +177,51 @@ pub const FAMILIES: &[Family] = &[
         &["unused_data", "unconsumed_tail"],
     ),
     family(&["zlib._ZlibDecompressor"], "ZlibDecompressor", &["zdict"], &["unused_data"]),
+    // _bz2module.c, _lzmamodule.c: what they visit from 3.10 on is their type. Compressors have buffers only.
+    family(&["_bz2.BZ2Compressor", "_lzma.LZMACompressor"], "PyObject", &[], &[]),
+    family(&["_bz2.BZ2Decompressor"], "BZ2Decompressor", &[], &["unused_data"]),
+    family(&["_lzma.LZMADecompressor"], "Decompressor", &[], &["unused_data"]),
+    // _zstd/compressor.c, _zstd/decompressor.c, _zstd/zstddict.c (3.14 on).
+    family(&["compression.zstd.ZstdCompressor"], "ZstdCompressor", &["dict"], &[]),
+    family(&["compression.zstd.ZstdDecompressor"], "ZstdDecompressor", &["dict"], &["unused_data"]),
+    family(&["compression.zstd.ZstdDict"], "ZstdDict", &[], &["c_dicts"]),
+    // _lsprof.c: what it has counted is in blocks of its own, and not visited.
+    family(&["_lsprof.Profiler"], "ProfilerObject", &[], &["externalTimer", "missing"]),
+    codec(
+        &["_multibytecodec.MultibyteIncrementalEncoder", "MultibyteIncrementalEncoder"],
+        "MultibyteIncrementalEncoderObject",
+        &[],
+        &["pending"],
+    ),
+    codec(
+        &["_multibytecodec.MultibyteIncrementalDecoder", "MultibyteIncrementalDecoder"],
+        "MultibyteIncrementalDecoderObject",
+        &[],
+        &[],
+    ),
+    codec(
+        &["_multibytecodec.MultibyteStreamReader", "MultibyteStreamReader"],
+        "MultibyteStreamReaderObject",
+        &["stream"],
+        &[],
+    ),
+    codec(
+        &["_multibytecodec.MultibyteStreamWriter", "MultibyteStreamWriter"],
+        "MultibyteStreamWriterObject",
+        &["stream"],
+        &["pending"],
+    ),
+    // _operator.c, `methodcaller_traverse`.
+    family(
+        &["operator.methodcaller"],
+        "methodcallerobject",
+        &["xargs", "kwds"],
+        &["name", "vectorcall_args", "vectorcall_kwnames"],
+    ),
+    // _decimal/_decimal.c, `ctxmanager_traverse` (3.13 on).
+    family(&["decimal.ContextManager"], "PyDecContextManagerObject", &["local", "global"], &[]),
+    // _ctypes/callproc.c, `PyCArg_traverse` (3.12 on).
+    family(&["CArgObject", "_ctypes.CArgObject"], "PyCArgObject", &["obj"], &[]),
     // _io
     family(&["_io.FileIO"], "fileio", &["dict"], &[]),
     family(
@@ -147,9 +237,40 @@ pub const FAMILIES: &[Family] = &[
         &["args", "kw", "dummies", "localdicts", "thread_watchdogs"],
         &["key"],
     ),
-    // _zoneinfo.c, _ssl.c, pyexpat.c
+    // _zoneinfo.c, _ssl.c
     family(&["zoneinfo.ZoneInfo"], "PyZoneInfo_ZoneInfo", &["key"], &["file_repr"]),
-    family(&["_ssl._SSLSocket"], "PySSLSocket", &["exc"], &["Socket", "ctx", "owner", "server_hostname"]),
+    family(
+        &["_ssl._SSLSocket"],
+        "PySSLSocket",
+        &["exc", "exc_type", "exc_value", "exc_tb"],
+        &["Socket", "ctx", "owner", "server_hostname"],
+    ),
+    family(
+        &["_ssl._SSLContext"],
+        "PySSLContext",
+        &["set_sni_cb", "msg_cb"],
+        &["keylog_filename", "psk_client_callback", "psk_server_callback"],
+    ),
+    // _elementtree.c, `xmlparser_gc_traverse`: its module (3.12.2 on) is held.
+    family(
+        &["xml.etree.ElementTree.XMLParser"],
+        "XMLParserObject",
+        &[
+            "target",
+            "entity",
+            "names",
+            "handle_start_ns",
+            "handle_end_ns",
+            "handle_start",
+            "handle_data",
+            "handle_end",
+            "handle_comment",
+            "handle_pi",
+            "handle_doctype",
+            "handle_close",
+        ],
+        &["elementtree_module"],
+    ),
     // context.c, itertoolsmodule.c: what a variable was last, and the group that is being made, are borrowed.
     family(&["_contextvars.ContextVar", "ContextVar"], "PyContextVar", &["var_name", "var_default"], &[]),
     family(
@@ -167,6 +288,8 @@ pub const FAMILIES: &[Family] = &[
         &["groupindex", "indexgroup", "pattern"],
         &[],
     ),
+    // _sre/sre.c, `match_traverse`: there is a word more than marks, which nobody sets.
+    family(&["re.Match", "_sre.SRE_Match"], "MatchObject", &["string", "regs", "pattern"], &[]),
     // _sre/sre.c, `scanner_traverse`: the text is held, but not visited.
     family(
         &["_sre.SRE_Scanner", "re.Scanner"],
@@ -183,7 +306,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     // genobject.c
     family(&["coroutine_wrapper"], "PyCoroWrapper", &["cw_coroutine"], &[]),
-    // typevarobject.c: names are visited by later patch releases (`Features::type_variables_visit_names`).
+    // typevarobject.c: names are visited by later patch releases.
     family(
         &["typing.TypeVar"],
         "typevarobject",
@@ -220,19 +343,6 @@ pub const FAMILIES: &[Family] = &[
     // _ctypes.c: the buffer of an instance may hold anything.
     family(&["_ctypes._CData"], "CDataObject", &["b_objects", "b_base"], &[]),
 ];
-
-/// C heap types whose traversal does not visit their type: `mbiencoder_traverse` and the like in
-/// Modules/cjkcodecs/multibytecodec.c.
-pub const HIDE_THEIR_TYPE: &[&str] = &[
-    "_multibytecodec.MultibyteIncrementalEncoder",
-    "_multibytecodec.MultibyteIncrementalDecoder",
-    "_multibytecodec.MultibyteStreamReader",
-    "_multibytecodec.MultibyteStreamWriter",
-];
-
-/// The C structures of the parameters of generic code and of type aliases (Objects/typevarobject.c).
-pub const TYPE_VARIABLES: &[&str] =
-    &["typevarobject", "paramspecobject", "typevartupleobject", "typealiasobject"];
 
 /// The family of a type by its `tp_name`.
 pub fn find(type_name: &str) -> Option<&'static Family> {

@@ -124,12 +124,15 @@ pub fn buffered_pair(space: &Space<'_>, object: Address, visit: &mut impl Visit)
 }
 
 /// `xmlparse_traverse`, Modules/pyexpat.c: an array of handlers, one for each entry of `handler_info`, to
-/// which the last field points.
+/// which the last field points; the texts that it interned are before it. What is before that grew by
+/// security fixes, which distributions have backported: the size tells whether this is the layout of the table.
 pub fn xml_parser(space: &Space<'_>, plan: &Plan, object: Address, visit: &mut impl Visit) {
     const HANDLERS: u64 = 22;
-    if let Some(layout) = &space.layouts.expat_parser {
-        field(space, object.plus(layout.intern), Seen::HELD, visit);
+    let layout = space.layouts.expat_parser.as_ref();
+    if let Some(layout) = layout.filter(|layout| layout.sizeof == plan.owner_basic_size) {
+        optional_field(space, object, layout.parent, Seen::ALL, visit);
     }
+    field(space, object.plus(plan.owner_basic_size.saturating_sub(16)), Seen::HELD, visit);
     let at = object.plus(plan.owner_basic_size.saturating_sub(8));
     if let Some(handlers) = space.image.pointer(at).filter(|handlers| !handlers.is_null()) {
         array(space, handlers, HANDLERS, Seen::ALL.with(Seen::SCANNED), visit);
@@ -163,6 +166,36 @@ pub fn capsule(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
     };
     if let Some(first) = space.image.pointer(object.plus(layout.pointer)) {
         field(space, first, seen, visit);
+    }
+}
+
+/// `methodcaller_clear`, Modules/_operator.c: in 3.13 the names of keywords are set together with an array of
+/// arguments, and before that the field holds whatever was in the memory.
+pub fn method_caller(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
+    let Some(layout) = &space.layouts.method_caller else { return };
+    if !space.features.method_caller_has_array {
+        return;
+    }
+    let array = layout.vectorcall_args.and_then(|offset| space.image.word(object.plus(offset)));
+    if array.is_some_and(|array| array != 0) {
+        optional_field(space, object, layout.vectorcall_names, Seen::HELD, visit);
+    }
+}
+
+/// `connection_traverse`, Modules/_sqlite/connection.c: from 3.11 on what was given to `set_trace_callback` and
+/// the like is in a block of its own, with the module.
+pub fn sqlite_connection(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
+    let (Some(layout), Some(callback)) = (&space.layouts.sqlite_connection, &space.layouts.sqlite_callback)
+    else {
+        return;
+    };
+    let offsets = [layout.trace_context, layout.progress_context, layout.authorizer_context];
+    for offset in offsets.into_iter().flatten() {
+        let context = space.image.pointer(object.plus(offset)).filter(|context| !context.is_null());
+        if let Some(context) = context {
+            field(space, context.plus(callback.callable), Seen::ALL, visit);
+            field(space, context.plus(callback.module), Seen::ALL, visit);
+        }
     }
 }
 

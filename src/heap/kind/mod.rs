@@ -79,6 +79,10 @@ pub enum Kind {
     Pickler,
     /// `_pickle.Unpickler`.
     Unpickler,
+    /// `operator.methodcaller`.
+    MethodCaller,
+    /// `sqlite3.Connection`.
+    SqliteConnection,
     /// `sqlite3.Cache` (up to 3.10).
     SqliteCache,
     /// `StgDict`: the dict of a ctypes type (up to 3.12).
@@ -111,6 +115,8 @@ const NAMES: &[(&str, Kind)] = &[
     ("datetime.datetime", Kind::TimeWithZone),
     ("datetime.time", Kind::TimeWithZone),
     ("StgDict", Kind::StorageDict),
+    ("operator.methodcaller", Kind::MethodCaller),
+    ("sqlite3.Connection", Kind::SqliteConnection),
     ("sqlite3.Cache", Kind::SqliteCache),
     ("_io.StringIO", Kind::StringIo),
     ("_io.BufferedRWPair", Kind::BufferedPair),
@@ -184,6 +190,8 @@ pub fn references(space: &Space<'_>, plan: &Plan, object: Address, visit: &mut i
         Kind::JsonScanner => library::json_scanner(space, plan, object, visit),
         Kind::Capsule => library::capsule(space, object, visit),
         Kind::SimpleQueue => library::simple_queue(space, object, visit),
+        Kind::MethodCaller => library::method_caller(space, object, visit),
+        Kind::SqliteConnection => library::sqlite_connection(space, object, visit),
         Kind::SqliteCache => library::sqlite_cache(space, plan, object, visit),
         Kind::StringIo => library::string_io(space, object, visit),
         Kind::Pickler => library::pickler(space, object, visit),

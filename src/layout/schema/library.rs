@@ -127,6 +127,10 @@ structures! {
     DecimalContext = "PyDecContextObject" {
         traps: u64 = "traps", flags: u64 = "flags",
     }
+    /// `PyDecContextManagerObject`.
+    DecimalContextManager = "PyDecContextManagerObject" {
+        local: u64 = "local", global: u64 = "global",
+    }
     /// `ElementObject`.
     Element = "ElementObject" {
         tag: u64 = "tag", text: u64 = "text", tail: u64 = "tail", extra: u64 = "extra",
@@ -154,6 +158,7 @@ structures! {
         handle_comment: u64 = "handle_comment", handle_pi: u64 = "handle_pi",
         handle_doctype: u64 = "handle_doctype", handle_close: u64 = "handle_close",
         handle_start_ns: Option<u64> = "handle_start_ns", handle_end_ns: Option<u64> = "handle_end_ns",
+        module: Option<u64> = "elementtree_module",
     }
     /// `PicklerObject`.
     Pickler = "PicklerObject" {
@@ -198,14 +203,6 @@ structures! {
     /// `CFieldObject`.
     CField = "CFieldObject" {
         proto: u64 = "proto", name: Option<u64> = "name",
-    }
-    /// `compobject` of zlib.
-    ZlibStream = "compobject" {
-        unused_data: u64 = "unused_data", unconsumed_tail: u64 = "unconsumed_tail", zdict: u64 = "zdict",
-    }
-    /// `ZlibDecompressor` (3.12 on).
-    ZlibDecompressor = "ZlibDecompressor" {
-        zdict: u64 = "zdict", unused_data: u64 = "unused_data",
     }
     /// `PyCArgObject`.
     CArgument = "PyCArgObject" {
@@ -279,6 +276,10 @@ structures! {
     ThreadLocalDummy = "localdummyobject" {
         localdict: Option<u64> = "localdict", weakreflist: u64 = "weakreflist",
     }
+    /// `ProfilerObject` of _lsprof.
+    Profiler = "ProfilerObject" {
+        external_timer: u64 = "externalTimer", missing: Option<u64> = "missing",
+    }
     /// `attrgetterobject`.
     AttrGetter = "attrgetterobject" {
         count: u64 = "nattrs", attributes: u64 = "attr",
@@ -333,48 +334,8 @@ structures! {
     AbcData = "_abc_data" {
         registry: u64 = "_abc_registry", cache: u64 = "_abc_cache", negative_cache: u64 = "_abc_negative_cache",
     }
-    /// `pysqlite_Connection`.
-    SqliteConnection = "pysqlite_Connection" {
-        isolation_level: u64 = "isolation_level", statement_cache: u64 = "statement_cache",
-        cursors: Option<u64> = "cursors", blobs: Option<u64> = "blobs", statements: Option<u64> = "statements",
-        row_factory: u64 = "row_factory", text_factory: u64 = "text_factory",
-    }
-    /// `pysqlite_Cache` (up to 3.10, Modules/_sqlite/cache.h).
-    SqliteCache = "pysqlite_Cache" {
-        mapping: u64 = "mapping", first: u64 = "first",
-    }
-    /// `pysqlite_Node` (up to 3.10, Modules/_sqlite/cache.h).
-    SqliteNode = "pysqlite_Node" {
-        key: u64 = "key", data: u64 = "data", next: u64 = "next",
-    }
-    /// `pysqlite_Cursor`.
-    SqliteCursor = "pysqlite_Cursor" {
-        connection: u64 = "connection", description: u64 = "description", row_cast_map: u64 = "row_cast_map",
-        lastrowid: u64 = "lastrowid", row_factory: u64 = "row_factory", statement: u64 = "statement",
-        weakreflist: u64 = "in_weakreflist", next_row: Option<u64> = "next_row",
-    }
-    /// `pysqlite_Row`.
-    SqliteRow = "pysqlite_Row" {
-        data: u64 = "data", description: u64 = "description",
-    }
-    /// `PySSLContext`.
-    SslContext = "PySSLContext" {
-        set_sni_callback: u64 = "set_sni_cb", message_callback: Option<u64> = "msg_cb",
-        keylog_filename: Option<u64> = "keylog_filename",
-        psk_client_callback: Option<u64> = "psk_client_callback",
-        psk_server_callback: Option<u64> = "psk_server_callback",
-    }
-    /// `PySSLSocket`.
-    SslSocket = "PySSLSocket" {
-        socket: u64 = "Socket", context: u64 = "ctx", owner: u64 = "owner",
-        server_hostname: u64 = "server_hostname", exception: Option<u64> = "exc",
-    }
     /// `PyZoneInfo_ZoneInfo`.
     ZoneInfo = "PyZoneInfo_ZoneInfo" {
         key: u64 = "key", file_repr: u64 = "file_repr", weakreflist: u64 = "weakreflist",
-    }
-    /// `xmlparseobject`.
-    ExpatParser = "xmlparseobject" {
-        intern: u64 = "intern", handlers: u64 = "handlers",
     }
 }

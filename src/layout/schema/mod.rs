@@ -16,6 +16,7 @@ mod iteration;
 mod library;
 mod runtime;
 mod values;
+mod wrappers;
 
 pub use allocator::*;
 pub use callables::*;
@@ -31,6 +32,7 @@ pub use iteration::*;
 pub use library::*;
 pub use runtime::*;
 pub use values::*;
+pub use wrappers::*;
 
 use crate::layout::table::Table;
 use field::StructureKind;
@@ -222,6 +224,7 @@ layouts! {
     struct_format: Option<StructFormat>,
     decimal: Option<Decimal>,
     decimal_context: Option<DecimalContext>,
+    decimal_context_manager: Option<DecimalContextManager>,
     element: Option<Element>,
     element_extra: Option<ElementExtra>,
     tree_builder: Option<TreeBuilder>,
@@ -236,6 +239,15 @@ layouts! {
     c_field: Option<CField>,
     zlib_stream: Option<ZlibStream>,
     zlib_decompressor: Option<ZlibDecompressor>,
+    bz2_decompressor: Option<Bz2Decompressor>,
+    lzma_decompressor: Option<LzmaDecompressor>,
+    zstd_compressor: Option<ZstdCompressor>,
+    zstd_decompressor: Option<ZstdDecompressor>,
+    zstd_dict: Option<ZstdDict>,
+    incremental_encoder: Option<IncrementalEncoder>,
+    incremental_decoder: Option<IncrementalDecoder>,
+    stream_reader: Option<StreamReader>,
+    stream_writer: Option<StreamWriter>,
     c_argument: Option<CArgument>,
     storage_dict: Option<StorageDict>,
     storage_info: Option<StorageInfo>,
@@ -249,6 +261,7 @@ layouts! {
     task_step: Option<TaskStep>,
     thread_local: Option<ThreadLocal>,
     thread_local_dummy: Option<ThreadLocalDummy>,
+    profiler: Option<Profiler>,
     attr_getter: Option<AttrGetter>,
     item_getter: Option<ItemGetter>,
     method_caller: Option<MethodCaller>,
@@ -262,6 +275,9 @@ layouts! {
     mmap: Option<Mmap>,
     abc_data: Option<AbcData>,
     sqlite_connection: Option<SqliteConnection>,
+    sqlite_callback: Option<SqliteCallback>,
+    sqlite_statement: Option<SqliteStatement>,
+    sqlite_blob: Option<SqliteBlob>,
     sqlite_cache: Option<SqliteCache>,
     sqlite_node: Option<SqliteNode>,
     sqlite_cursor: Option<SqliteCursor>,
