@@ -46,12 +46,6 @@ EXPLAINED_ANOMALIES = {
         ['layout: sizeof(PyInterpreterState): the table says 5648, DWARF says 5656'],
         "Debian's 3.9.2 has int_max_str_digits, which came with 3.9.14 (CVE-2020-10735), at the end of it"),
 }
-# Types whose references are found by looking at every word of an object: some of what is found their traverse
-# leaves out.  Sets of referrers are compared without them.
-LOOKED_THROUGH = {
-    '_bz2.BZ2Decompressor', '_lzma.LZMADecompressor', '_sre.SRE_Scanner', 'sqlite3.Connection', '_ctypes.CArgObject',
-    'decimal.ContextManager', 'operator.methodcaller', 'xml.etree.ElementTree.XMLParser',
-}
 # The object of EXPLAINED that is in tables as well.
 UNSEEN = 'builtins.stderrprinter'
 TOO_LONG = 300       # seconds for one scenario, everything included
@@ -279,8 +273,6 @@ def compare_stats(oracle, path):
             differences.notes.append("unreachable: not compared, guppy's own C types refer to it from blocks of their own")
             continue
         ours = [[row['label'], row['objects'], row['bytes'], 0] for row in stats['partitions'][name]]
-        if name == 'rcs':
-            rows, ours = without_looked_through(rows), without_looked_through(ours)
         expected, found = by_label(rows), by_label(ours)
         for label in sorted(set(expected) | set(found)):
             count, size, unknown = expected.get(label, (0, 0, 0))
@@ -313,11 +305,6 @@ def take_out_unseen(rcs, clodo, ours, differences):
         row[1:3] = row[1] - count, row[2] - size
         differences.explained += count
         differences.notes.append('%d %s, explained: as in heapy view' % (count, UNSEEN))
-
-
-def without_looked_through(rows):
-    return [[', '.join(sorted(set(row[0].split(', ')) - LOOKED_THROUGH)) or '<Nothing>'] + list(row[1:])
-            for row in rows]
 
 
 def by_label(rows):

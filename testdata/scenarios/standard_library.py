@@ -1,6 +1,8 @@
 """Objects of extension modules: one or more of each type that programs hold."""
 import array
+import cProfile
 import codecs
+import contextlib
 import contextvars
 import copyreg
 import csv
@@ -43,6 +45,10 @@ try:
     import lzma
 except ImportError:
     bz2 = lzma = None
+try:
+    from compression import zstd
+except ImportError:
+    zstd = None
 
 keep = []
 
@@ -93,6 +99,55 @@ keep += [decimal.Decimal('1' * 200), decimal.Context(prec=5, traps=[decimal.Inex
          zlib.compressobj(), zlib.decompressobj(), unicodedata.ucd_3_2_0, uuid.uuid4(), operator.itemgetter('x')]
 if bz2:
     keep += [bz2.BZ2Compressor(), bz2.BZ2Decompressor(), lzma.LZMACompressor(), lzma.LZMADecompressor()]
+for module, decompressor in ((zlib, zlib.decompressobj), (bz2, getattr(bz2, 'BZ2Decompressor', None)),
+                             (lzma, getattr(lzma, 'LZMADecompressor', None)), (zstd, getattr(zstd, 'ZstdDecompressor', None))):
+    if module:
+        # At its end with something left over; and in the middle, with input that it holds back.
+        ended, amid = decompressor(), decompressor()
+        ended.decompress(module.compress(b'a text' * 50) + b'left over by ' + module.__name__.encode())
+        amid.decompress(module.compress(os.urandom(5000))[:4000], 10)
+        keep += [ended, ended.unused_data, amid]
+if zstd:
+    samples = [b'a sample with number %d in it' % number for number in range(1000)]
+    dictionary = zstd.train_dict(samples, 500)
+    keep += [dictionary, zstd.ZstdCompressor(zstd_dict=dictionary), zstd.ZstdDecompressor(zstd_dict=dictionary)]
+    keep[-2].compress(b'a sample')
+scanner = re.compile(rb'(x)|y').scanner(bytearray(b'xyxy'))
+keep += [scanner, scanner.search(), re.compile('y').scanner('a text with y and y')]
+keep[-1].search()
+
+
+class Called(object):
+    def method(self, *arguments, **keywords):
+        return arguments, keywords
+
+
+# What it needs for its vectorcall it makes when it is called (3.13 on).
+caller = operator.methodcaller('method', ['positional'], ('another', 1), keyword={'a': 'dict'})
+keep += [caller, caller(Called()), operator.methodcaller('method'), operator.methodcaller('not called', ['at all'], k=['word'])]
+entered = decimal.localcontext(decimal.Context(prec=7))
+entered.__enter__()
+keep += [entered, decimal.getcontext()]
+profile = cProfile.Profile(lambda: 0.5)
+profile.runcall(len, 'abc')
+keep.append(profile)
+try:
+    import _hmac
+    keep.append(_hmac.new(b'key', b'text', 'md5'))
+except ImportError:
+    pass
+
+# Codecs of several bytes: what cannot be written before the next character is known, and errors of one's own.
+codecs.register_error('of the scenario', lambda error: ('?', error.end))
+for encoding, beginning in (('euc_jis_2004', b'\xa4'), ('shift_jisx0213', b'\x82')):
+    for errors in ('strict', 'of the scenario'):
+        encoder = codecs.getincrementalencoder(encoding)(errors)
+        writer = codecs.getwriter(encoding)(io.BytesIO(), errors)
+        encoder.encode('\u304b')
+        writer.write('\u304b')
+        decoder = codecs.getincrementaldecoder(encoding)(errors)
+        decoder.decode(beginning)
+        keep += [encoder, writer, decoder, codecs.getreader(encoding)(io.BytesIO(beginning), errors)]
 packed = struct.pack('<10sH', b'x', 5)
 list(struct.iter_unpack('<H', b'abcd'))
 keep += [struct.iter_unpack('<H', b'abcd'), array.array('d', range(50)), iter(array.array('i', [1, 2]))]
@@ -152,7 +207,36 @@ parser.feed('<open a="1"><inner>')
 expat = xml.parsers.expat.ParserCreate()
 expat.StartElementHandler = lambda name, attributes: None
 expat.Parse('<x><y>')
-keep += [element, xml.etree.ElementTree.ElementTree(element), element.iter(), element.find('b').attrib, builder, parser, expat,
+child = expat.ExternalEntityParserCreate('context', 'utf-8')
+child.CharacterDataHandler = ['called with text'].append
+
+
+class Target(object):
+    def start(self, tag, attributes):
+        self.seen = tag
+
+    def end(self, tag):
+        pass
+
+    def data(self, data):
+        pass
+
+    def comment(self, data):
+        pass
+
+    def close(self):
+        return ['closed']
+
+
+own_target = xml.etree.ElementTree.XMLParser(target=Target())
+own_target.entity['known'] = 'entity'
+own_target.feed('<!DOCTYPE d><open><!--c--><inner/>')
+pulled = xml.etree.ElementTree.XMLPullParser(['start', 'end', 'start-ns', 'comment', 'pi'])
+pulled.feed('<a xmlns="of"><b/>')
+interned = xml.parsers.expat.ParserCreate('utf-8', ' ', {'interned': 'text'})
+interned.buffer_text = True
+interned.Parse('<x xmlns="y">text')
+keep += [child, own_target, pulled, interned, element, xml.etree.ElementTree.ElementTree(element), element.iter(), element.find('b').attrib, builder, parser, expat,
          xml.dom.minidom.parseString('<a b="c"><d>e</d></a>'), xml.etree.ElementTree.Element('empty')]
 
 # databases
@@ -163,11 +247,35 @@ connection.execute('create table t (a, b)')
 connection.executemany('insert into t values (?, ?)', [(number, 'row %d' % number) for number in range(50)])
 cursor = connection.execute('select a, b, double(a) from t')
 keep += [connection, cursor, cursor.fetchone(), cursor.fetchmany(5), connection.cursor()]
+busy = sqlite3.connect(':memory:', isolation_level='IMMEDIATE', detect_types=sqlite3.PARSE_DECLTYPES)
+busy.text_factory = ['not callable yet']
+busy.text_factory = lambda data: data.decode()
+busy.set_trace_callback(['traced'].append)
+busy.set_progress_handler(lambda: 0, 1000)
+busy.set_authorizer(lambda *arguments: sqlite3.SQLITE_OK)
+busy.create_collation('backwards', lambda first, second: (first < second) - (first > second))
+busy.create_aggregate('aggregate', 1, Called)
+busy.execute('create table t (a text, b blob)')
+busy.execute('insert into t values (?, zeroblob(100))', ['text'])
+if hasattr(busy, 'blobopen'):
+    keep.append(busy.blobopen('t', 'b', 1))
+half_read = busy.execute('select a from t order by a collate backwards')
+closed = sqlite3.connect(':memory:')
+closed.execute('select 1')
+closed.close()
+keep += [busy, half_read, closed, sqlite3.PrepareProtocol()]
 
 # network
 left, right = socket.socketpair()
 context = ssl.create_default_context()
 incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+logged = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+logged.sni_callback = lambda *arguments: None
+logged._msg_callback = lambda *arguments: None
+with contextlib.suppress(AttributeError, OSError, NotImplementedError):
+    logged.keylog_filename = os.path.join(tempfile.mkdtemp(), 'of the keys')
+    logged.set_psk_server_callback(lambda identity: b'', 'a hint')
+keep.append(logged)
 secured = context.wrap_bio(incoming, outgoing, server_hostname='localhost')
 try:
     secured.do_handshake()
