@@ -4,11 +4,16 @@ use crate::cli::args::Destination;
 use crate::cli::failure::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupts;
+use nix::fcntl::AT_FDCWD;
+use nix::fcntl::AtFlags;
+use nix::fcntl::OFlag;
+use nix::unistd::linkat;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -22,8 +27,9 @@ pub(super) enum Output<'a> {
     Stdout(BufWriter<Watched<'a, &'a mut dyn Write>>),
     /// A file that is there already and is no regular one: a pipe, a device.
     Special(BufWriter<Watched<'a, File>>),
-    /// A new file, under another name until it is complete.
-    File { writer: Option<BufWriter<Watched<'a, File>>>, unfinished: PathBuf, name: PathBuf },
+    /// A new file, without a name until it is complete, or under another one where the file system has no such
+    /// files: nothing is left of the former, however we end.
+    File { writer: Option<BufWriter<Watched<'a, File>>>, unfinished: PathBuf, is_named: bool, name: PathBuf },
 }
 
 impl<'a> Output<'a> {
@@ -48,8 +54,11 @@ impl<'a> Output<'a> {
             return Ok(Self::Special(buffered(file, interrupts)));
         }
         let unfinished = unfinished_name(name);
-        let file = create_new(&unfinished).map_err(failed)?;
-        Ok(Self::File { writer: Some(buffered(file, interrupts)), unfinished, name: name.clone() })
+        let (file, is_named) = match create_nameless(name) {
+            Ok(file) => (file, false),
+            Err(_) => (create_new(&unfinished).map_err(failed)?, true),
+        };
+        Ok(Self::File { writer: Some(buffered(file, interrupts)), unfinished, is_named, name: name.clone() })
     }
 
     /// What to write to.
@@ -66,11 +75,15 @@ impl<'a> Output<'a> {
         match &mut self {
             Self::Stdout(writer) => writer.flush(),
             Self::Special(writer) => writer.flush(),
-            Self::File { writer, unfinished, name } => {
-                if let Some(mut writer) = writer.take() {
-                    writer.flush()?;
-                    std::fs::rename(unfinished, name)?;
+            Self::File { writer: None, .. } => Ok(()),
+            Self::File { writer: Some(writer), unfinished, is_named, name } => {
+                writer.flush()?;
+                if !*is_named {
+                    give_name(&writer.get_ref().inner, unfinished)?;
+                    *is_named = true;
                 }
+                std::fs::rename(unfinished, name)?;
+                *is_named = false;
                 Ok(())
             }
         }
@@ -80,9 +93,7 @@ impl<'a> Output<'a> {
 impl Drop for Output<'_> {
     /// Removes what was not finished.
     fn drop(&mut self) {
-        if let Self::File { writer, unfinished, .. } = self
-            && writer.take().is_some()
-        {
+        if let Self::File { unfinished, is_named: true, .. } = self {
             let _ = std::fs::remove_file(unfinished);
         }
     }
@@ -97,6 +108,25 @@ fn unfinished_name(name: &Path) -> PathBuf {
     let mut unfinished = name.as_os_str().to_owned();
     unfinished.push(".tmp");
     PathBuf::from(unfinished)
+}
+
+/// A file in the folder of `name` that has no name itself (`O_TMPFILE`).
+fn create_nameless(name: &Path) -> io::Result<File> {
+    let folder = name.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    OpenOptions::new().write(true).custom_flags(OFlag::O_TMPFILE.bits()).mode(0o600).open(folder)
+}
+
+/// Gives a nameless file a name, as open(2) tells how; what has it already is replaced.
+fn give_name(file: &File, name: &Path) -> io::Result<()> {
+    let place = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = || linkat(AT_FDCWD, place.as_str(), AT_FDCWD, name, AtFlags::AT_SYMLINK_FOLLOW);
+    match link().map_err(io::Error::from) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::remove_file(name)?;
+            link().map_err(io::Error::from)
+        }
+        result => result,
+    }
 }
 
 /// A file of our own that nobody else may read: it tells what is in another program's memory. One
@@ -158,6 +188,24 @@ mod tests {
         assert_eq!(directory.path().read_dir().unwrap().count(), 1);
         assert_eq!(std::fs::read(&name).unwrap(), b"result");
         assert_eq!(name.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    /// However the program ends: nothing has a name before it is finished.
+    #[test]
+    fn a_file_that_is_being_written_has_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().join("a.json");
+        if create_nameless(&name).is_err() {
+            return; // The file system has no such files.
+        }
+        let interrupts = Interrupts::none();
+        let mut stdout = Vec::new();
+        let mut output = Output::open(&Destination::File(name.clone()), &mut stdout, &interrupts).unwrap();
+        output.writer().write_all(&vec![b'x'; 2 * BUFFER]).unwrap();
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+        output.finish().unwrap();
+        assert_eq!(name.metadata().unwrap().len(), 2 * BUFFER as u64);
+        assert_eq!(directory.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]
