@@ -9,6 +9,8 @@ use std::io;
 
 /// Bytes made at a time, so that a signal is noticed in between.
 const STEP: usize = 32 << 20;
+/// What the kernel clears at once. Unit: bytes.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// Room for the copy. Reserving costs nothing; a page costs memory once it is made.
 pub(super) struct Destination {
@@ -44,7 +46,7 @@ impl Destination {
         while self.made < wanted {
             between(self.made as u64)?;
             let step = STEP.min(wanted - self.made);
-            match self.map.advise_range(Advice::PopulateWrite, self.made, step) {
+            match self.populate(self.made, step) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // Older than Linux 5.14.
@@ -57,6 +59,20 @@ impl Destination {
             self.made += step;
         }
         Ok(())
+    }
+
+    /// Has the kernel make pages: clearing them takes longer than the copy, so two threads share it.
+    fn populate(&self, start: usize, length: usize) -> io::Result<()> {
+        let half = length / 2 / HUGE_PAGE * HUGE_PAGE;
+        if half == 0 {
+            return self.map.advise_range(Advice::PopulateWrite, start, length);
+        }
+        let (ours, theirs) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| self.map.advise_range(Advice::PopulateWrite, start, half));
+            let ours = self.map.advise_range(Advice::PopulateWrite, start + half, length - half);
+            (ours, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        ours.and(theirs)
     }
 
     /// All the room.
