@@ -136,7 +136,15 @@ impl Bands {
     where
         S: Iterator<Item = (u64, u64)> + Clone + Send + Sync,
     {
-        let parts: Vec<Part> = chunks.par_iter().map(|chunk| Part::of(chunk.clone(), band_of)).collect();
+        let mut parts: Vec<Part> = chunks.par_iter().map(|chunk| Part::of(chunk.clone(), band_of)).collect();
+        // A list's size has the array of its items, wherever that is: it may reach over the next chunks.
+        let mut reached = 0;
+        for (part, chunk) in parts.iter_mut().zip(&chunks) {
+            if part.is_reached_over(reached) {
+                *part = Part::behind(reached, chunk.clone(), band_of);
+            }
+            reached = part.end().max(reached);
+        }
         let mut extents: [Option<(u64, u64)>; 3] = [None; 3];
         for (all, &own) in parts.iter().flat_map(|part| &part.extents).enumerate() {
             let all = &mut extents[all % 3];

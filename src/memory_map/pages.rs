@@ -105,22 +105,42 @@ pub(super) struct Part {
 impl Part {
     /// Goes through (address, size) sorted by address; `place` says which extent an address belongs to (0 to 2).
     pub(super) fn of(spans: impl Iterator<Item = (u64, u64)>, place: impl Fn(u64) -> usize) -> Self {
+        Self::behind(0, spans, place)
+    }
+
+    /// Whether an object before the chunk that ends at `reached` makes other stretches of it than it has.
+    pub(super) fn is_reached_over(&self, reached: u64) -> bool {
+        self.last.is_some() && reached >= self.second
+    }
+
+    /// Where the last stretch ends, which is behind all others.
+    pub(super) fn end(&self) -> u64 {
+        self.last.or(self.first).map_or(0, |(_, end)| end)
+    }
+
+    /// The same behind objects that reach up to `before`.
+    pub(super) fn behind(
+        before: u64,
+        spans: impl Iterator<Item = (u64, u64)>,
+        place: impl Fn(u64) -> usize,
+    ) -> Self {
         let mut part = Self::default();
         let mut open: Option<(u64, u64)> = None;
-        for (address, size) in spans {
+        spans.for_each(|(address, size)| {
             if let Some(extent) = part.extents.get_mut(place(address)) {
                 *extent = Some((extent.map_or(address, |(lowest, _)| lowest), address));
             }
             let end = address.saturating_add(size).saturating_add(MALLOC_HEADER);
             match &mut open {
                 Some((_, reached)) if address <= *reached => *reached = end.max(*reached),
-                _ => {
-                    if let Some(run) = open.replace((address, end)) {
-                        part.close(run, address);
-                    }
+                Some(run) => {
+                    part.close(*run, address);
+                    *run = (address, end);
                 }
+                None if address <= before => open = Some((address, end.max(before))),
+                None => open = Some((address, end)),
             }
-        }
+        });
         match part.first {
             None => part.first = open,
             Some(_) => part.last = open,
@@ -170,6 +190,19 @@ mod tests {
             let sorted = whole.0.windows(2).all(|pair| pair[0].end <= pair[1].first);
             prop_assert!(sorted && whole.0.iter().all(|run| run.first < run.end));
         }
+    }
+
+    #[test]
+    fn an_object_may_reach_over_several_chunks() {
+        let chunks: [&[(u64, u64)]; 3] =
+            [&[(0, 100), (4096, 30_000)], &[(8192, 8), (16384, 8), (40_000, 8)], &[(50_000, 8), (60_000, 8)]];
+        let parts = |reached: u64, chunk: &[(u64, u64)]| Part::behind(reached, chunk.iter().copied(), |_| 0);
+        let first = parts(0, chunks[0]);
+        assert!(parts(0, chunks[1]).is_reached_over(first.end()));
+        let second = parts(first.end(), chunks[1]);
+        assert!(!second.is_reached_over(first.end()) && !parts(0, chunks[2]).is_reached_over(second.end()));
+        let joined = Pages::join(vec![first, second, parts(0, chunks[2])]);
+        assert_eq!(joined, pages_of(&[&chunks.concat()]));
     }
 
     #[test]
