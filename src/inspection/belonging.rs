@@ -4,6 +4,7 @@ use crate::graph::id::ObjectId;
 use crate::inspection::Inspection;
 use crate::inspection::InterpreterRow;
 use crate::inspection::Total;
+use crate::inspection::View;
 use rayon::prelude::*;
 
 /// Objects that one task counts.
@@ -14,20 +15,11 @@ const TASK_OBJECTS: usize = 1 << 16;
 pub(super) fn interpreters(inspection: &Inspection) -> Vec<InterpreterRow> {
     let attribution = &inspection.heap.attribution;
     let none = attribution.ids.len();
-    let empty = || vec![Total::default(); none + 1];
-    let objects = inspection.heap.count();
-    let totals = (0..objects.div_ceil(TASK_OBJECTS))
-        .into_par_iter()
-        .map(|task| {
-            let mut totals = empty();
-            let end = ((task + 1) * TASK_OBJECTS).min(objects);
-            (task * TASK_OBJECTS..end)
-                .for_each(|index| add(inspection, &mut totals, ObjectId::from_index(index)));
-            totals
-        })
-        .reduce(empty, |left, right| {
-            left.into_iter().zip(right).map(|(left, right)| join(left, right)).collect()
-        });
+    let totals = if none == 1 && inspection.view == View::Complete {
+        of_one_interpreter(inspection)
+    } else {
+        count(inspection, none)
+    };
     let row = |(index, total): (usize, Total)| {
         let facts = inspection.interpreter.each.get(index);
         InterpreterRow {
@@ -40,6 +32,33 @@ pub(super) fn interpreters(inspection: &Inspection) -> Vec<InterpreterRow> {
         }
     };
     totals.into_iter().enumerate().map(row).collect()
+}
+
+/// Where there is one interpreter, everything is its own but what is in the data of binaries.
+fn of_one_interpreter(inspection: &Inspection) -> Vec<Total> {
+    let totals = inspection.summary().totals;
+    let own = [totals.by_reference, totals.by_allocator_only, totals.synthetic]
+        .into_iter()
+        .fold(Total::default(), join);
+    vec![own, totals.r#static]
+}
+
+/// Counts for each interpreter, and for none.
+fn count(inspection: &Inspection, interpreters: usize) -> Vec<Total> {
+    let empty = || vec![Total::default(); interpreters + 1];
+    let objects = inspection.heap.count();
+    (0..objects.div_ceil(TASK_OBJECTS))
+        .into_par_iter()
+        .map(|task| {
+            let mut totals = empty();
+            let end = ((task + 1) * TASK_OBJECTS).min(objects);
+            (task * TASK_OBJECTS..end)
+                .for_each(|index| add(inspection, &mut totals, ObjectId::from_index(index)));
+            totals
+        })
+        .reduce(empty, |left, right| {
+            left.into_iter().zip(right).map(|(left, right)| join(left, right)).collect()
+        })
 }
 
 fn add(inspection: &Inspection, totals: &mut [Total], object: ObjectId) {
