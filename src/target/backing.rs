@@ -1,6 +1,7 @@
 //! The local bytes behind an image, and where they are.
 
 use crate::target::on_demand::OnDemand;
+use crate::target::prefetch::prefetch;
 
 /// The local bytes behind an image.
 pub enum Backing {
@@ -73,6 +74,16 @@ impl Located {
         // SAFETY: the range lies inside `backing.present()`, whose bytes stay where they are as long as `backing`
         // lives, which is as long as the result borrows; nobody writes to them, as `backing` is never changed.
         Some(unsafe { std::slice::from_raw_parts(self.start.add(start), length) })
+    }
+
+    /// Tells the processor that the bytes at a place will be wanted soon. Nothing is read from a process.
+    #[inline]
+    pub(super) fn prefetch(&self, at: usize) {
+        if at < self.length
+            && let Some(byte) = self.bytes(at, 1).and_then(<[u8]>::first)
+        {
+            prefetch(byte);
+        }
     }
 
     /// What is not there: beyond the end, or in a process.

@@ -296,6 +296,14 @@ impl Image {
         }
     }
 
+    /// Tells the processor that the bytes at an address will be wanted soon, if they were captured.
+    #[inline]
+    pub fn prefetch(&self, address: Address) {
+        if let Some(page) = self.page_of(address) {
+            self.backing.prefetch(page as usize * PAGE as usize + (address.get() % PAGE) as usize);
+        }
+    }
+
     fn is_contiguous(&self, address: Address, first: PageNumber, length: usize) -> bool {
         let pages = ((address.get() % PAGE) as usize).saturating_add(length).div_ceil(PAGE as usize);
         (1..pages).all(|index| {

@@ -22,6 +22,7 @@ pub mod mapped_file;
 pub mod memory_limit;
 pub mod on_demand;
 mod pagemap;
+pub mod prefetch;
 mod priority;
 pub mod proc_maps;
 pub mod proc_status;
