@@ -45,6 +45,17 @@ impl Chunk {
         }
     }
 
+    /// The row being written.
+    pub fn open_row(&self) -> &[u32] {
+        let start = self.starts.last().map_or(0, |&start| start as usize);
+        self.targets.get(start..).unwrap_or(&[])
+    }
+
+    /// Forgets the row being written.
+    pub fn drop_row(&mut self) {
+        self.targets.truncate(self.starts.last().map_or(0, |&start| start as usize));
+    }
+
     /// Ends the row being written.
     pub fn end_row(&mut self) {
         self.starts.push(self.targets.len() as u32);

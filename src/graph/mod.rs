@@ -2,5 +2,6 @@
 
 pub mod adjacency;
 pub mod id;
+pub mod marks;
 pub mod object_index;
 pub mod reach;

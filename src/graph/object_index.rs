@@ -17,44 +17,54 @@ pub fn mark(bits: &mut PageBits, address: Address) {
     bits[granule / 64] |= 1 << (granule % 64);
 }
 
+/// A word of bits, its lower half first, and how many objects are before it in order of address: side by side, so
+/// that a look-up waits for memory once, and counts one word.
+type Entry = [u32; 3];
+
 /// Ids of the objects found by sweeping pages, dense in order of address.
 pub struct ObjectIndex {
-    bits: Vec<PageBits>,
-    /// Objects before each word of bits, in order of address: so one word is counted for a look-up.
-    before: Vec<[u32; WORDS]>,
+    pages: Vec<[Entry; WORDS]>,
 }
 
 impl ObjectIndex {
     /// Takes the bitmap by page number; `order` gives the page numbers in order of address.
-    pub fn new(bits: Vec<PageBits>, order: impl Iterator<Item = u32>) -> Self {
-        let mut before = vec![[0; WORDS]; bits.len()];
+    pub fn new(bits: &[PageBits], order: impl Iterator<Item = u32>) -> Self {
+        let mut pages = vec![[[0; 3]; WORDS]; bits.len()];
         let mut count = 0_u32;
         for page in order {
             let page = page as usize;
-            if let (Some(before), Some(bits)) = (before.get_mut(page), bits.get(page)) {
-                for (before, word) in before.iter_mut().zip(bits) {
-                    *before = count;
+            if let (Some(entries), Some(bits)) = (pages.get_mut(page), bits.get(page)) {
+                for (entry, &word) in entries.iter_mut().zip(bits) {
+                    *entry = [word as u32, (word >> 32) as u32, count];
                     count += word.count_ones();
                 }
             }
         }
-        Self { bits, before }
+        Self { pages }
+    }
+
+    /// What a look-up of this address, which lies in page number `page`, will read.
+    #[inline]
+    pub fn entry(&self, page: u32, address: Address) -> Option<&[u32; 3]> {
+        let granule = (address.get() as usize % 4096) / 8;
+        self.pages.get(page as usize).map(|entries| &entries[granule / 64])
     }
 
     /// The id of the object that starts at `address`, which lies in page number `page`. O(1).
     #[inline]
     pub fn find(&self, page: u32, address: Address) -> Option<ObjectId> {
-        let bits = self.bits.get(page as usize)?;
+        let entries = self.pages.get(page as usize)?;
         if !address.get().is_multiple_of(8) {
             return None;
         }
         let granule = (address.get() as usize % 4096) / 8;
-        let word = granule / 64;
+        let [low, high, before] = entries[granule / 64];
+        let bits = u64::from(low) | u64::from(high) << 32;
         let bit = 1_u64 << (granule % 64);
-        if bits[word] & bit == 0 {
+        if bits & bit == 0 {
             return None;
         }
-        Some(ObjectId(self.before[page as usize][word] + (bits[word] & (bit - 1)).count_ones()))
+        Some(ObjectId(before + (bits & (bit - 1)).count_ones()))
     }
 }
 
@@ -70,7 +80,7 @@ mod tests {
         for &address in &addresses {
             mark(&mut bits[usize::from(address < 0x2000)], Address::new(address));
         }
-        let index = ObjectIndex::new(bits, [1, 0].into_iter());
+        let index = ObjectIndex::new(&bits, [1, 0].into_iter());
         for (id, &address) in addresses.iter().enumerate() {
             let page = u32::from(address < 0x2000);
             assert_eq!(index.find(page, Address::new(address)), Some(ObjectId::from_index(id)));

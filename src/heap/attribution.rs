@@ -273,7 +273,7 @@ impl Attributing<'_> {
         }
         let heap = self.heap;
         let is_function = self.kind(object) == Some(Kind::BuiltinFunction);
-        for &target in heap.walk.references.row(object) {
+        for &target in heap.references(self.space).row(object) {
             let target = ObjectId(target);
             // Interpreters share the functions of C modules, which know the module that was made first.
             if !(is_function && self.kind(target) == Some(Kind::Module)) {

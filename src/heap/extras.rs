@@ -75,6 +75,11 @@ impl<'a> Extras<'a> {
             .collect()
     }
 
+    /// All of them, in the order in which they were found.
+    pub fn into_found(self) -> Vec<(Address, u32)> {
+        self.slice(0..self.count())
+    }
+
     /// Whether the address lies in the data of a binary.
     pub fn is_static(&self, address: Address) -> bool {
         let after = self.static_ranges.partition_point(|range| range.start <= address);

@@ -1,6 +1,7 @@
 //! The heap of one process, ready for questions: who is in which view, who owns which dict.
 
 use crate::address::Address;
+use crate::graph::adjacency::Adjacency;
 use crate::graph::id::ObjectId;
 use crate::graph::id::TypeId;
 use crate::graph::reach::ObjectSet;
@@ -10,6 +11,9 @@ use crate::heap::attribution::Attribution;
 use crate::heap::hidden::Hidden;
 use crate::heap::objects::Flags;
 use crate::heap::objects::Objects;
+use crate::heap::owners::Owners;
+use crate::heap::references;
+use crate::heap::seen::Seen;
 use crate::heap::size::unmade_dict_size;
 use crate::heap::space::Space;
 use crate::heap::types::Ancestor;
@@ -17,21 +21,20 @@ use crate::heap::walk::Walk;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// No owner.
-const NOBODY: u32 = u32::MAX;
-
 /// What is known of a heap after the walk.
 pub struct Heap {
     /// What the walk found.
     pub walk: Walk,
     /// heapy's label of each type, by [`TypeId`].
     pub labels: Vec<String>,
-    /// Type of the owner of each dict, by [`ObjectId`]; empty columns cost nothing.
-    owners: Vec<u32>,
+    /// The owner of each dict.
+    owners: Owners,
     /// The objects of the permanent generation.
     frozen: ObjectSet,
-    /// What the roots reach in the view that was walked.
-    pub reached: ObjectSet,
+    /// What the roots reach in the view that was walked: in heapy's at once, since it is the view.
+    reached: OnceLock<ObjectSet>,
+    /// Whose references the walk has.
+    view: Seen,
     /// The same with what the collector tracks, computed when first asked for.
     led_to: OnceLock<ObjectSet>,
     /// What heapy hides of itself.
@@ -60,56 +63,85 @@ impl Heap {
     /// out of the view. Cost: linear.
     pub fn new(
         space: &Space<'_>,
-        walk: Walk,
+        (walk, view): (Walk, Seen),
         labels: Vec<String>,
         frozen: ObjectSet,
         hidden: Hidden,
     ) -> Self {
-        let count = walk.objects.addresses.len();
         let dict_type = walk
             .types
             .records
             .iter()
             .position(|record| !record.is_heap() && record.name == "dict")
             .map(TypeId::from_index);
-        let reached =
-            reachable(&walk.references, count, walk.roots.iter().copied(), &hidden.hidden, &hidden.opaque);
         let unmade_sizes = walk
             .plans
             .iter()
             .map(|plan| plan.as_ref().and_then(|plan| unmade_dict_size(space, plan)).unwrap_or(0))
             .collect();
-        let (owners, led_to, attribution) = (Vec::new(), OnceLock::new(), Attribution::default());
+        let (owners, attribution) = (Owners::new(0, 0), Attribution::default());
         let mut heap = Self {
             walk,
             labels,
             owners,
             frozen,
-            reached,
-            led_to,
+            reached: OnceLock::new(),
+            view,
+            led_to: OnceLock::new(),
             hidden,
             dict_type,
             unmade_sizes,
             attribution,
         };
         heap.owners = heap.find_owners();
+        if heap.walk.references.get().is_some() {
+            heap.reached(space);
+        }
         heap
     }
 
+    /// Who refers to whom, in the view that was walked. Cost: unless the walk has kept it, a pass over the objects
+    /// the first time; should that use up the work of `space`, some are missing.
+    pub fn references(&self, space: &Space<'_>) -> &Adjacency {
+        self.walk.references.get_or_init(|| references::read(space, &self.walk, self.view))
+    }
+
+    /// What the roots reach. Cost: the first time that of the references, and a search.
+    pub fn reached(&self, space: &Space<'_>) -> &ObjectSet {
+        self.reached.get_or_init(|| {
+            let roots = self.walk.roots.iter().copied();
+            let hidden = &self.hidden;
+            reachable(self.references(space), self.count(), roots, &hidden.hidden, &hidden.opaque)
+        })
+    }
+
+    /// Whether the roots reach an object; known in heapy's view only.
+    #[inline]
+    pub fn is_reached(&self, object: ObjectId) -> bool {
+        self.reached.get().is_some_and(|reached| reached.contains(object))
+    }
+
     /// Whether a reference leads to an object, be it from garbage that the collector has not freed
-    /// yet. Cost: the first time one pass over all objects, and over what garbage refers to.
+    /// yet. O(1); but where references were kept, the first time one pass over all objects, and over what garbage
+    /// refers to.
     pub fn is_led_to(&self, object: ObjectId) -> bool {
+        if !self.walk.keeps_references {
+            return self.objects().flags.get(object.index()).is_some_and(|flags| flags.has(Flags::LED_TO));
+        }
         let find = || {
-            let mut led_to = self.reached.clone();
+            let (Some(references), Some(reached)) = (self.walk.references.get(), self.reached.get()) else {
+                return ObjectSet::default();
+            };
+            let mut led_to = reached.clone();
             let flags = self.objects().flags.iter().enumerate();
             let tracked = flags
                 .filter(|(_, flags)| flags.has(Flags::TRACKED))
                 .map(|(index, _)| ObjectId::from_index(index));
             let nothing = ObjectSet::default();
-            reach_more(&self.walk.references, &mut led_to, tracked, &nothing, &nothing);
+            reach_more(references, &mut led_to, tracked, &nothing, &nothing);
             led_to
         };
-        self.reached.contains(object) || self.led_to.get_or_init(find).contains(object)
+        self.is_reached(object) || self.led_to.get_or_init(find).contains(object)
     }
 
     /// The columns of the objects.
@@ -124,17 +156,16 @@ impl Heap {
 
     /// An owner is tracked by the collector and not frozen, or a static type; of several the one at
     /// the lowest address counts (hv_cli_dictof.c of guppy3).
-    fn find_owners(&self) -> Vec<u32> {
+    fn find_owners(&self) -> Owners {
         let objects = self.objects();
-        let mut owners = vec![NOBODY; self.count()];
+        let mut owners = Owners::new(self.count(), self.walk.owned_dicts.len());
         for &(dict, owner) in &self.walk.owned_dicts {
             if !self.can_own(owner) || objects.types.get(dict.index()).copied() != self.dict_type {
                 continue;
             }
-            let known = owners[dict.index()];
             let address = objects.addresses[owner.index()];
-            if known == NOBODY || address < objects.addresses[known as usize] {
-                owners[dict.index()] = owner.0;
+            if owners.of(dict).is_none_or(|known| address < objects.addresses[known.index()]) {
+                owners.set(dict, owner);
             }
         }
         owners
@@ -171,9 +202,9 @@ impl Heap {
         if Some(kind) != self.dict_type {
             return Clodo::Instance(kind);
         }
-        match self.owners.get(object.index()) {
-            Some(&owner) if owner != NOBODY => Clodo::DictOf(self.objects().types[owner as usize]),
-            _ => Clodo::DictNoOwner,
+        match self.owners.of(object) {
+            Some(owner) => Clodo::DictOf(self.objects().types[owner.index()]),
+            None => Clodo::DictNoOwner,
         }
     }
 
@@ -275,5 +306,28 @@ impl Iterator for ByAddress<'_> {
             _ => &mut self.right,
         };
         run.next().map(ObjectId::from_index)
+    }
+
+    /// The same, a stretch of one run at a time.
+    fn fold<B, F: FnMut(B, ObjectId) -> B>(mut self, start: B, mut add: F) -> B {
+        let mut result = start;
+        while !self.left.is_empty() && !self.right.is_empty() {
+            let (Some(&left), Some(&right)) =
+                (self.addresses.get(self.left.start), self.addresses.get(self.right.start))
+            else {
+                break;
+            };
+            let (run, limit) = if left > right {
+                (&mut self.right, left)
+            } else {
+                (&mut self.left, right.saturating_add(1))
+            };
+            let stretch = self.addresses.get(run.clone()).unwrap_or(&[]);
+            let length = stretch.iter().take_while(|&&address| address < limit).count().max(1);
+            let end = run.start + length;
+            result = (run.start..end).map(ObjectId::from_index).fold(result, &mut add);
+            run.start = end;
+        }
+        self.left.chain(self.right).map(ObjectId::from_index).fold(result, add)
     }
 }

@@ -6,10 +6,12 @@ use crate::address::Address;
 use crate::graph::adjacency::CHUNK_ROWS;
 use crate::graph::adjacency::Chunk;
 use crate::graph::id::ObjectId;
+use crate::graph::marks::Marks;
 use crate::heap::anomaly::Anomalies;
 use crate::heap::anomaly::AnomalyKind;
 use crate::heap::extras::Extras;
 use crate::heap::extras::Resolver;
+use crate::heap::fetch::LeafTypes;
 use crate::heap::finish::Columns;
 use crate::heap::finish::Facts;
 use crate::heap::kind;
@@ -29,6 +31,8 @@ use rustc_hash::FxHashSet;
 
 /// References of a chunk that are counted as work at once.
 const WORK_BATCH: u64 = 1 << 12;
+/// So many objects before one is looked at, its own memory is fetched.
+const AHEAD: usize = 16;
 
 /// Where the facts of the objects of one task go.
 struct Output<'a> {
@@ -40,6 +44,8 @@ struct Output<'a> {
     first: usize,
     /// Number of the object at hand.
     row: usize,
+    /// References of it that are marked already.
+    marked: u64,
 }
 
 impl Output<'_> {
@@ -65,6 +71,8 @@ pub(super) struct Pass<'a> {
     /// From a frame that heapy would make an object of to the next older one.
     pub(super) backs: &'a FxHashMap<Address, Address>,
     pub(super) heads: &'a FxHashSet<u64>,
+    /// What references lead to, if they themselves are not kept.
+    pub(super) marks: Option<&'a Marks>,
 }
 
 impl Pass<'_> {
@@ -118,24 +126,37 @@ impl Pass<'_> {
         self.plans.planner.frame_type.and_then(|address| self.plans.registry.number(address))
     }
 
-    pub(super) fn swept(&self, addresses: &[u64], numbers: &[u32]) -> (Vec<Facts>, Columns) {
-        let mut columns = Columns::of(addresses.len());
+    /// The objects that a sweep found; `sizes` are those that it could tell, the others are 0.
+    pub(super) fn swept(&self, addresses: &[u64], numbers: &[u32], sizes: Vec<u64>) -> (Vec<Facts>, Columns) {
+        let mut columns = Columns::of(addresses.len(), sizes);
         let places = columns.sizes.chunks_mut(CHUNK_ROWS).zip(columns.flags.chunks_mut(CHUNK_ROWS));
         let chunks: Vec<_> =
             addresses.chunks(CHUNK_ROWS).zip(numbers.chunks(CHUNK_ROWS)).zip(places).enumerate().collect();
         let facts = chunks
             .into_par_iter()
             .map_init(
-                || Resolver::new(self.extras),
-                |resolver, (index, ((addresses, numbers), (sizes, flags)))| {
-                    let objects = addresses
-                        .iter()
-                        .zip(numbers)
-                        .map(|(&address, &number)| (Address::new(address), number));
-                    let mut facts =
-                        Facts { chunk: Chunk::with_capacity(addresses.len()), ..Facts::default() };
-                    let output =
-                        Output { facts: &mut facts, sizes, flags, first: index * CHUNK_ROWS, row: 0 };
+                || (Resolver::new(self.extras), LeafTypes::default()),
+                |(resolver, leaves), (index, ((addresses, numbers), (sizes, flags)))| {
+                    let objects = addresses.iter().zip(numbers);
+                    let mut coming = objects.clone().skip(AHEAD);
+                    let objects = objects.map(|(&address, &number)| {
+                        if let Some((&address, &number)) = coming.next() {
+                            self.fetch(leaves, Address::new(address), number);
+                        }
+                        (Address::new(address), number)
+                    });
+                    let mut facts = Facts::default();
+                    if self.marks.is_none() {
+                        facts.chunk = Chunk::with_capacity(addresses.len());
+                    }
+                    let output = Output {
+                        facts: &mut facts,
+                        sizes,
+                        flags,
+                        first: index * CHUNK_ROWS,
+                        row: 0,
+                        marked: 0,
+                    };
                     self.add_facts(resolver, output, objects);
                     facts
                 },
@@ -173,7 +194,7 @@ impl Pass<'_> {
                     |resolver, (index, (objects, (sizes, flags)))| {
                         let first = self.extras.swept + done + index * TASK;
                         let mut facts = Facts::default();
-                        let output = Output { facts: &mut facts, sizes, flags, first, row: 0 };
+                        let output = Output { facts: &mut facts, sizes, flags, first, row: 0, marked: 0 };
                         self.add_facts(resolver, output, objects.iter().copied());
                         facts
                     },
@@ -201,6 +222,7 @@ impl Pass<'_> {
                 flags: &mut columns.flags[done..],
                 first: self.extras.swept + done,
                 row: 0,
+                marked: 0,
             };
             self.add_facts(resolver, output, batch.iter().copied());
         }
@@ -212,26 +234,55 @@ impl Pass<'_> {
         mut output: Output<'_>,
         objects: impl Iterator<Item = (Address, u32)>,
     ) {
-        let mut counted = output.facts.chunk.targets() as u64;
+        let mut references = 0;
         for (address, number) in objects {
-            let references = output.facts.chunk.targets() as u64;
-            if references - counted > WORK_BATCH {
-                self.request.space.work.take(references - counted);
-                counted = references;
+            if references > WORK_BATCH {
+                self.request.space.work.take(references);
+                references = 0;
             }
-            if let Some(plan) = self.plans.get(number) {
+            let is_done = output.sizes.get(output.row).is_some_and(|&size| size > 0);
+            if is_done && (self.backs.is_empty() || !self.backs.contains_key(&address)) {
+                // The sweep has seen all of it.
+            } else if let Some(plan) = self.plans.get(number) {
                 self.object(resolver, &mut output, (address, plan));
             } else {
                 output.facts.anomalies.add(AnomalyKind::UnknownSize, Some(address));
             }
-            output.facts.chunk.end_row();
+            references += self.end_row(&mut output);
             output.row += 1;
         }
         let facts = output.facts;
-        let references = facts.chunk.targets() as u64;
-        self.request.space.work.take(references - counted);
+        self.request.space.work.take(references);
         facts.anomalies.join(&resolver.anomalies);
         resolver.anomalies = Anomalies::default();
+    }
+
+    /// Keeps what the object at hand refers to, or marks it; how many references there are.
+    #[inline]
+    fn end_row(&self, output: &mut Output<'_>) -> u64 {
+        let id = output.id();
+        let facts = &mut *output.facts;
+        let row = facts.chunk.open_row();
+        let references = row.len() as u64 + std::mem::take(&mut output.marked);
+        let Some(marks) = self.marks else {
+            facts.chunk.end_row();
+            return references;
+        };
+        if row.is_empty() {
+            return references;
+        }
+        let Some(flags) = output.flags.get_mut(output.row) else { return references };
+        if flags.has(Flags::TRACKED) {
+            for &target in row {
+                marks.set(target);
+            }
+            facts.chunk.drop_row();
+        } else {
+            flags.0 |= Flags::LOOSE;
+            facts.loose.push(id);
+            facts.chunk.end_row();
+        }
+        references
     }
 
     #[inline]
@@ -259,6 +310,15 @@ impl Pass<'_> {
         let static_flag = if is_static { Flags::STATIC } else { 0 };
         if plan.is_leaf {
             output.set(size.unwrap_or(0), static_flag);
+            return;
+        }
+        if let Some(list) = self.long_list(plan, address) {
+            let is_tracked = plan.record.is_gc() && !is_static && self.is_tracked(resolver, facts, address);
+            let followed = self.follow(address, list, is_tracked);
+            facts.anomalies.join(&followed.anomalies);
+            followed.ids.iter().for_each(|&id| facts.chunk.push(id));
+            output.marked = followed.count - followed.ids.len() as u64;
+            output.set(size.unwrap_or(0), static_flag | if is_tracked { Flags::TRACKED } else { 0 });
             return;
         }
         let view = self.request.view;

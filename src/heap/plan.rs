@@ -8,6 +8,7 @@ use crate::descriptions::Refusal;
 use crate::heap::kind::Kind;
 use crate::heap::kind::families;
 use crate::heap::kind::families::Family;
+use crate::heap::kind::instance;
 use crate::heap::seen::Seen;
 use crate::heap::size;
 use crate::heap::size::SizeRule;
@@ -87,6 +88,8 @@ pub struct Plan {
     pub refusal: Option<Refusal>,
     /// Whether instances refer to nothing and no collector has them: numbers and text, most of all objects.
     pub is_leaf: bool,
+    /// Where an instance has the pointer to memory of its own that is read with it, from its start on.
+    pub own_memory: Option<i64>,
     /// `sys.getsizeof` of every instance, if all are of one size. Unit: bytes.
     pub fixed_size: Option<u64>,
 }
@@ -160,6 +163,7 @@ impl Planner<'_> {
             described,
             refusal,
             is_leaf: false,
+            own_memory: None,
             fixed_size: None,
         };
         if plan.size_rule == SizeRule::Default
@@ -189,8 +193,24 @@ impl Planner<'_> {
         plan.slots.dedup();
         plan.dict = dict_place(&plan.record, &owner, classes > 0);
         plan.is_leaf = plan.refers_to_nothing();
+        plan.own_memory = self.own_memory(&plan);
         plan.fixed_size = size::fixed_size(self.space, &plan);
         Some(plan)
+    }
+
+    fn own_memory(&self, plan: &Plan) -> Option<i64> {
+        let layouts = self.space.layouts;
+        let offset = match plan.kind {
+            Kind::List => layouts.list.items,
+            Kind::Dict | Kind::OrderedDict => layouts.dict.keys,
+            Kind::Set => layouts.set.table,
+            Kind::Deque => layouts.deque.leftblock,
+            Kind::Plain if plan.dict == DictPlace::Managed => {
+                return instance::values_pointer(self.space.features.managed_dict);
+            }
+            _ => return None,
+        };
+        i64::try_from(offset).ok()
     }
 
     fn defines_size(&self, class: &TypeRecord) -> bool {

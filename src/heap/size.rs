@@ -18,7 +18,7 @@ use crate::layout::features::HeaderSize;
 /// `sizeof(_PyOpcache)` from 3.8 to 3.10: three words and a byte, `Include/internal/pycore_code.h`.
 const OPCODE_CACHE_ENTRY: u64 = 32;
 /// No object is larger than the address space of a process. Unit: bytes.
-const LARGEST_SIZE: u64 = 1 << 47;
+pub(super) const LARGEST_SIZE: u64 = 1 << 47;
 
 /// Which `__sizeof__` a type inherits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,11 @@ pub fn fixed_size(space: &Space<'_>, plan: &Plan) -> Option<u64> {
     is_fixed.then(|| size_of(space, plan, Address::NULL)).flatten()
 }
 
+/// What is before every instance of a type that is no metatype.
+pub(super) fn leaf_header(space: &Space<'_>, plan: &Plan) -> u64 {
+    header(space, plan, Address::NULL)
+}
+
 fn header(space: &Space<'_>, plan: &Plan, object: Address) -> u64 {
     let flags = plan.record.flags;
     let is_static_type = || {
@@ -197,7 +202,7 @@ pub(super) fn own_size(space: &Space<'_>, plan: &Plan, object: Address) -> Optio
                 if plan.record.item_size == 0 { 0 } else { space.signed_size(object)?.unsigned_abs() };
             basic.checked_add(items.checked_mul(plan.record.item_size)?)
         }
-        SizeRule::Int => int_size(space, plan, object),
+        SizeRule::Int => int_size(space, basic, space.digit_count(object)?),
         SizeRule::Text => text_size(space, object),
         SizeRule::ByteArray => byte_array_size(space, basic, read(layouts.byte_array.allocated)?),
         SizeRule::List => list_size(space, basic, object),
@@ -244,10 +249,9 @@ fn list_size(space: &Space<'_>, basic: u64, object: Address) -> Option<u64> {
     basic.checked_add_signed(allocated.max(-1).checked_mul(8)?)
 }
 
-fn int_size(space: &Space<'_>, plan: &Plan, object: Address) -> Option<u64> {
-    let digits = space.digit_count(object)?;
+pub(super) fn int_size(space: &Space<'_>, basic: u64, digits: u64) -> Option<u64> {
     if space.features.compact_int_tag {
-        return plan.record.basic_size.checked_add(digits.max(1).checked_mul(4)?);
+        return basic.checked_add(digits.max(1).checked_mul(4)?);
     }
     let digits = if space.features.int_zero_has_digit { digits.max(1) } else { digits };
     space.layouts.int.digits.checked_add(digits.checked_mul(4)?)

@@ -9,11 +9,12 @@ use crate::address::AddressRange;
 use crate::graph::object_index::PageBits;
 use crate::graph::object_index::mark;
 use crate::heap::header::is_dead_count;
+use crate::heap::plans::Plans;
 use crate::heap::recent::Recent;
 use crate::heap::shape::Shape;
 use crate::heap::shape::ShapeContext;
+use crate::heap::size_in_block::SizeInBlock;
 use crate::heap::space::Space;
-
 use crate::heap::types::TypeRegistry;
 use crate::runtime::pymalloc::LARGEST_POOL;
 use crate::runtime::pymalloc::Pool;
@@ -84,6 +85,8 @@ pub struct Swept {
     pub addresses: Vec<u64>,
     /// The numbers of their types in the registry.
     pub types: Vec<u32>,
+    /// Their sizes where the sweep could tell them, else 0; empty if it never can.
+    pub sizes: Vec<u64>,
     /// Which granules of each page of the image start an object.
     pub bits: Vec<PageBits>,
     /// Pools whose count of live blocks is not what their free list says.
@@ -96,6 +99,7 @@ pub struct Swept {
 struct TaskResult<'a> {
     addresses: &'a mut [u64],
     types: &'a mut [u32],
+    sizes: &'a mut [u64],
     /// Places that are filled.
     count: usize,
     bits: Vec<(u32, PageBits)>,
@@ -104,11 +108,14 @@ struct TaskResult<'a> {
 }
 
 impl TaskResult<'_> {
-    fn push(&mut self, object: Address, number: u32) -> bool {
+    fn push(&mut self, object: Address, number: u32, size: Option<u64>) -> bool {
         let places = self.addresses.get_mut(self.count).zip(self.types.get_mut(self.count));
         let Some((address, kind)) = places else { return false };
         *address = object.get();
         *kind = number;
+        if let Some((place, size)) = self.sizes.get_mut(self.count).zip(size) {
+            *place = size;
+        }
         self.count += 1;
         true
     }
@@ -122,6 +129,9 @@ pub struct TypeCache<'a> {
     recent: Recent,
     numbers: FxHashMap<u64, u32>,
     shapes: Vec<Option<Shape>>,
+    sizes: Vec<Option<SizeInBlock>>,
+    /// Of types that are C variables, whose plans depend on nothing else that is to be found.
+    plans: Option<&'a Plans<'a>>,
 }
 
 impl<'a> TypeCache<'a> {
@@ -134,7 +144,14 @@ impl<'a> TypeCache<'a> {
             recent: Recent::default(),
             numbers: FxHashMap::default(),
             shapes: Vec::new(),
+            sizes: Vec::new(),
+            plans: None,
         }
+    }
+
+    /// The same, for whoever wants to know sizes.
+    fn with_plans(self, plans: &'a Plans<'a>) -> Self {
+        Self { plans: Some(plans), ..self }
     }
 
     /// The number of the type at the address that this word is, if it is one.
@@ -181,23 +198,40 @@ impl<'a> TypeCache<'a> {
         self.shapes[number as usize] = Some(shape);
         Some(shape)
     }
+
+    /// How the size of an instance is told. Only asked for types that have one: to plan a type is to meet its bases,
+    /// and a word in a block that holds no object is no proof of a type in use.
+    #[inline]
+    fn size_in_block(&mut self, number: u32) -> SizeInBlock {
+        match self.sizes.get(number as usize) {
+            Some(&Some(size)) => size,
+            _ => self.learn_size(number),
+        }
+    }
+
+    fn learn_size(&mut self, number: u32) -> SizeInBlock {
+        let is_variable = self.registry.record(number).is_some_and(|record| !record.is_heap());
+        let plan = self.plans.filter(|_| is_variable).and_then(|plans| plans.get(number));
+        let size = plan.map_or(SizeInBlock::Unknown, |plan| SizeInBlock::of(self.space, plan));
+        if self.sizes.len() <= number as usize {
+            self.sizes.resize(number as usize + 1, None);
+        }
+        self.sizes[number as usize] = Some(size);
+        size
+    }
 }
 
 /// Sweeps all pools. The result is in order of address, whatever the number of threads.
-pub fn sweep(
-    space: &Space<'_>,
-    registry: &TypeRegistry<'_>,
-    pool_pages: &PoolPages,
-    pools: &[Pool],
-) -> Swept {
+pub fn sweep(space: &Space<'_>, plans: &Plans<'_>, pool_pages: &PoolPages, pools: &[Pool]) -> Swept {
     let places: usize = pools.iter().map(most_live).sum();
     let mut addresses: Vec<u64> = zeroed_column(places);
     let mut numbers: Vec<u32> = zeroed_column(places);
-    let tasks: Vec<(&[Pool], TaskResult<'_>)> = tasks(pools, &mut addresses, &mut numbers);
+    let mut sizes: Vec<u64> = zeroed_column(places);
+    let tasks: Vec<(&[Pool], TaskResult<'_>)> = tasks(pools, (&mut addresses, &mut numbers, &mut sizes));
     let done: Vec<TaskResult<'_>> = tasks
         .into_par_iter()
         .map_init(
-            || TypeCache::new(space, registry, pool_pages),
+            || TypeCache::new(space, plans.registry, pool_pages).with_plans(plans),
             |types, (pools, mut task)| {
                 for pool in pools {
                     sweep_pool(space, types, pool, &mut task);
@@ -219,9 +253,14 @@ pub fn sweep(
             }
         }
     }
-    close_gaps(&mut addresses, &counts);
-    close_gaps(&mut numbers, &counts);
-    Swept { addresses, types: numbers, bits, count_mismatches, first_mismatch }
+    rayon::join(
+        || close_gaps(&mut addresses, &counts),
+        || {
+            close_gaps(&mut numbers, &counts);
+            close_gaps(&mut sizes, &counts);
+        },
+    );
+    Swept { addresses, types: numbers, sizes, bits, count_mismatches, first_mismatch }
 }
 
 /// The most live blocks that the pool's own free list can leave.
@@ -232,8 +271,7 @@ fn most_live(pool: &Pool) -> usize {
 /// Cuts the pools into tasks, each with its own part of the columns.
 fn tasks<'a, 'b>(
     pools: &'b [Pool],
-    mut addresses: &'a mut [u64],
-    mut numbers: &'a mut [u32],
+    (mut addresses, mut numbers, mut sizes): (&'a mut [u64], &'a mut [u32], &'a mut [u64]),
 ) -> Vec<(&'b [Pool], TaskResult<'a>)> {
     let mut tasks = Vec::with_capacity(pools.len() / TASK_POOLS + 1);
     for pools in pools.chunks(TASK_POOLS) {
@@ -242,9 +280,12 @@ fn tasks<'a, 'b>(
         addresses = others;
         let (own_numbers, others) = std::mem::take(&mut numbers).split_at_mut(places);
         numbers = others;
+        let (own_sizes, others) = std::mem::take(&mut sizes).split_at_mut(places);
+        sizes = others;
         let task = TaskResult {
             addresses: own_addresses,
             types: own_numbers,
+            sizes: own_sizes,
             count: 0,
             bits: Vec::with_capacity(pools.len() * 4),
             count_mismatches: 0,
@@ -277,9 +318,9 @@ fn sweep_pool(space: &Space<'_>, types: &mut TypeCache<'_>, pool: &Pool, swept: 
     }
     let mut bits: [PageBits; MOST_POOL_PAGES] = [[0; 8]; MOST_POOL_PAGES];
     for (address, bytes) in blocks.live() {
-        let Some((offset, number)) = object_in_block(space, types, address, bytes) else { continue };
+        let Some((offset, number, size)) = object_in_block(space, types, address, bytes) else { continue };
         let object = address.plus(offset);
-        if !swept.push(object, number) {
+        if !swept.push(object, number, size) {
             break;
         }
         let page = (object.get() - pool.address.get()) / PAGE;
@@ -299,13 +340,14 @@ fn word(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
 }
 
-/// Where in a live block an object starts and what type it is, if the block holds one.
+/// Where in a live block an object starts, what type it is and its size if that is easy to tell, if the block holds
+/// one.
 fn object_in_block(
     space: &Space<'_>,
     types: &mut TypeCache<'_>,
     address: Address,
     bytes: &[u8],
-) -> Option<(u64, u32)> {
+) -> Option<(u64, u32, Option<u64>)> {
     let type_offset = space.layouts.object.type_pointer as usize;
     let count_offset = space.layouts.object.refcount.unwrap_or(0) as usize;
     let (prefix, bytes) = request_in_block(bytes);
@@ -328,7 +370,8 @@ fn object_in_block(
         }
         let context = ShapeContext { space, address: address.plus(offset), object: &bytes[start..] };
         if shape.fits(&context, bytes.len(), start) {
-            return Some((prefix + offset, number));
+            let size = types.size_in_block(number).read(space, context.object);
+            return Some((prefix + offset, number, size));
         }
     }
     None

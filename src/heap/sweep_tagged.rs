@@ -75,6 +75,7 @@ fn join(space: &Space<'_>, parts: Vec<Part>) -> Swept {
     let mut all = Swept {
         addresses: Vec::with_capacity(count),
         types: Vec::with_capacity(count),
+        sizes: Vec::new(),
         bits: vec![[0; 8]; space.image.page_count()],
         count_mismatches: 0,
         first_mismatch: None,

@@ -9,17 +9,20 @@ use crate::address::AddressRange;
 use crate::descriptions::Bound;
 use crate::graph::adjacency::Adjacency;
 use crate::graph::id::ObjectId;
+use crate::graph::marks::Marks;
 use crate::graph::object_index::ObjectIndex;
 use crate::heap::anomaly::Anomalies;
 use crate::heap::anomaly::AnomalyKind;
 use crate::heap::extras::Extras;
 use crate::heap::finish::Found;
 use crate::heap::finish::finish;
+use crate::heap::loose::Loose;
 use crate::heap::objects::Objects;
 use crate::heap::pass::Pass;
 use crate::heap::plan::Plan;
 use crate::heap::plan::Planner;
 use crate::heap::plans::Plans;
+use crate::heap::references::Places;
 use crate::heap::roots;
 use crate::heap::roots::Root;
 use crate::heap::seen::Seen;
@@ -36,6 +39,7 @@ use crate::runtime::collector;
 use crate::runtime::collector::CollectorList;
 use crate::runtime::mimalloc::Mimalloc;
 use crate::runtime::pymalloc;
+use std::sync::OnceLock;
 
 /// What a walk needs to know.
 pub struct WalkRequest<'a> {
@@ -57,6 +61,9 @@ pub struct WalkRequest<'a> {
     pub static_ranges: &'a [AddressRange],
     /// Whose references are followed.
     pub view: Seen,
+    /// Whether the references are wanted at once. If not, they are read when somebody asks, and flags say what
+    /// they lead to.
+    pub keeps_references: bool,
     /// Python frames that heapy would make frame objects of, newest first (empty in the complete view).
     pub frames: &'a [Address],
     /// The pages of mimalloc; none in builds that have pymalloc.
@@ -70,8 +77,12 @@ pub struct WalkRequest<'a> {
 pub struct Walk {
     /// The objects.
     pub objects: Objects,
-    /// Who refers to whom, in the view that was asked for.
-    pub references: Adjacency,
+    /// Who refers to whom, in the view that was asked for; see [`crate::heap::model::Heap::references`].
+    pub references: OnceLock<Adjacency>,
+    /// Whether they were kept; if not, flags say what they lead to.
+    pub keeps_references: bool,
+    /// Where objects are, by address.
+    pub places: Places,
     /// The types.
     pub types: TypeTable,
     /// How each type is treated, by type id.
@@ -91,6 +102,13 @@ pub fn walk(request: &WalkRequest<'_>) -> Walk {
     let space = request.space;
     let pool_size = space.features.pool_size as u32;
     let registry = TypeRegistry::new(space, request.type_type);
+    let planner = |subtype_dealloc| Planner {
+        space,
+        table: request.table,
+        descriptions: request.descriptions,
+        subtype_dealloc,
+        frame_type: request.frame_type,
+    };
     let mut anomalies = Anomalies::default();
     let (pool_pages, swept) = if space.features.arena_table == ArenaTable::Mimalloc {
         anomalies.add_many(AnomalyKind::PoolCount, request.mimalloc.damaged, request.mimalloc.first_damaged);
@@ -100,34 +118,49 @@ pub fn walk(request: &WalkRequest<'_>) -> Walk {
     } else {
         let pools = pymalloc::find_pools(space.image, pool_size);
         let pages = PoolPages::new(space, &pools, pool_size);
-        let swept = sweep::sweep(space, &registry, &pages, &pools);
+        let early = Plans::new(planner(Address::NULL), &registry);
+        let swept = sweep::sweep(space, &early, &pages, &pools);
         (pages, swept)
     };
     anomalies.add_many(AnomalyKind::PoolCount, swept.count_mismatches, swept.first_mismatch);
-    let Swept { addresses, types: numbers, bits, .. } = swept;
-    let index = ObjectIndex::new(bits, space.image.pages().map(|(_, page)| page));
+    let Swept { addresses, types: numbers, sizes, bits, .. } = swept;
+    let index = ObjectIndex::new(&bits, space.image.pages().map(|(_, page)| page));
+    drop(bits);
     let extras =
         Extras::new((&registry, space), &pool_pages, (&index, addresses.len()), request.static_ranges);
     if addresses.is_empty() {
         meet_types(request, &registry);
     }
-    let subtype_dealloc = registry.common_dealloc();
-    let planner = Planner {
-        space,
-        table: request.table,
-        descriptions: request.descriptions,
-        subtype_dealloc,
-        frame_type: request.frame_type,
-    };
-    let plans = Plans::new(planner, &registry);
+    let plans = Plans::new(planner(registry.common_dealloc()), &registry);
     let backs = roots::frame_backs(space, request.frames, request.other_frames);
     let heads = request.lists.iter().map(|list| list.head.get()).collect();
-    let pass = Pass { request, extras: &extras, plans: &plans, backs: &backs, heads: &heads };
+    let marks = (!request.keeps_references).then(|| Marks::new(addresses.len()));
+    let pass =
+        Pass { request, extras: &extras, plans: &plans, backs: &backs, heads: &heads, marks: marks.as_ref() };
     let (roots, thread_roots) = pass.roots(&mut anomalies);
-    let (facts, columns) = pass.swept(&addresses, &numbers);
+    let (facts, columns) = pass.swept(&addresses, &numbers, sizes);
     let (extra_facts, extra_columns) = pass.extras();
-    let found = Found { addresses, numbers, facts, columns, extra_facts, extra_columns, roots, thread_roots };
-    finish(&extras, &plans, found, anomalies)
+    if let Some(marks) = &marks {
+        for &root in &roots {
+            marks.set(root);
+        }
+        Loose::new((&facts, &columns), (&extra_facts, &extra_columns)).follow(marks);
+    }
+    let found_extras = extras.into_found();
+    let places = Places { index, pool_pages };
+    let found = Found {
+        addresses,
+        numbers,
+        facts,
+        columns,
+        extra_facts,
+        extra_columns,
+        roots,
+        thread_roots,
+        marks,
+        places,
+    };
+    finish(&found_extras, &plans, found, anomalies)
 }
 
 /// Meets the types of all collected objects: without pymalloc (`PYTHONMALLOC=malloc`) no sweep has met any.

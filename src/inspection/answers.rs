@@ -7,6 +7,7 @@ use crate::analysis::referrers::ReferrerSets;
 use crate::analysis::referrers::referrer_sets;
 use crate::buffers::Buffers;
 use crate::descriptions::Bound;
+use crate::graph::adjacency::Adjacency;
 use crate::graph::id::ObjectId;
 use crate::graph::reach::reach_more;
 use crate::heap::anomaly::Anomalies;
@@ -124,10 +125,11 @@ impl Inspection {
         self.referrers.get_or_init(|| {
             let heap = &self.heap;
             let referring = (self.view == View::Heapy).then(|| {
-                let mut reached = heap.reached.clone();
+                let space = self.space();
+                let mut reached = heap.reached(&space).clone();
                 let roots = heap.walk.thread_roots.iter().copied();
                 let (hidden, opaque) = (&heap.hidden.hidden, &heap.hidden.opaque);
-                reach_more(&heap.walk.references, &mut reached, roots, hidden, opaque);
+                reach_more(heap.references(&space), &mut reached, roots, hidden, opaque);
                 reached
             });
             let referrers = Referrers::new(self, referring.as_ref());
@@ -158,10 +160,21 @@ impl Inspection {
         ids.filter(in_memory).map(span)
     }
 
+    /// Who refers to whom, in the view that was walked.
+    pub(super) fn references(&self) -> &Adjacency {
+        if let Some(references) = self.heap.walk.references.get() {
+            return references;
+        }
+        let space = self.space();
+        let references = self.heap.references(&space);
+        self.note_cut(space.work.is_exhausted());
+        references
+    }
+
     pub(super) fn is_in_view(&self, object: ObjectId) -> bool {
         match self.view {
             View::Complete => true,
-            View::Heapy => self.heap.reached.contains(object),
+            View::Heapy => self.heap.is_reached(object),
         }
     }
 

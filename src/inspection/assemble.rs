@@ -193,7 +193,7 @@ pub fn analyse(capture: Capture, located: &Located, view: View) -> Result<Inspec
         View::Complete => Hidden::default(),
         View::Heapy => hidden::find(&space, main.map(|main| main.address), &walk),
     };
-    let mut heap = Heap::new(&space, walk, labels, frozen, hidden);
+    let mut heap = Heap::new(&space, (walk, seen_in(view)), labels, frozen, hidden);
     let ranges = ownership::ranges(&capture.image, layouts, features, (&runtime, &mimalloc));
     heap.attribution = attribution::attribute(&space, &heap, &runtime, &ranges);
     let notes = notes(located, &heap);
@@ -255,6 +255,8 @@ fn walk_view(
         lists,
         static_ranges: &static_ranges(&located.modules),
         view,
+        // heapy's view is what the roots reach; and the interpreters share what several of them lead to.
+        keeps_references: is_heapys || runtime.interpreters.len() > 1,
         frames: &frames,
         mimalloc,
         other_frames: &other_frames,

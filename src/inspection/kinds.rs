@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::analysis::referrers::KindSources;
+use crate::graph::adjacency::Adjacency;
 use crate::graph::id::ObjectId;
 use crate::graph::id::TypeId;
 use crate::graph::reach::ObjectSet;
@@ -92,6 +93,7 @@ impl Sorted {
 pub(super) struct Referrers<'a> {
     inspection: &'a Inspection,
     space: Space<'a>,
+    references: &'a Adjacency,
     kinds: Kinds,
     objects: Sorted,
     /// Owners of dicts that heapy would make, by the kind of the dict.
@@ -127,7 +129,8 @@ impl<'a> Referrers<'a> {
         let dicts =
             Sorted::new(owners, kinds.count(), |id| kinds.number(heap.unmade_dict_clodo(ObjectId(id))));
         let roots = heap.walk.roots.iter().chain(&heap.walk.thread_roots).map(|id| id.0).collect();
-        Self { inspection, space: inspection.space(), kinds, objects, dicts, has_owners, roots }
+        let (space, references) = (inspection.space(), inspection.references());
+        Self { inspection, space, references, kinds, objects, dicts, has_owners, roots }
     }
 
     /// Whether attributes of some instances were left out, since they claim too much memory together.
@@ -138,7 +141,7 @@ impl<'a> Referrers<'a> {
     /// What an object refers to itself, without what it refers to through the dict that heapy would make.
     fn visit_object(&self, id: u32, values: &mut Vec<Address>, visit: &mut impl FnMut(u32)) {
         let heap = &self.inspection.heap;
-        let row = heap.walk.references.row(ObjectId(id));
+        let row = self.references.row(ObjectId(id));
         let moves = heap.objects().flags[id as usize].has(Flags::UNMADE_DICT)
             && self.inspection.resolved.features.made_dict_takes_values();
         if !moves {
@@ -161,7 +164,7 @@ impl<'a> Referrers<'a> {
     fn visit_dict(&self, id: u32, values: &mut Vec<Address>, visit: &mut impl FnMut(u32)) {
         let heap = &self.inspection.heap;
         self.read_values(id, values);
-        for &target in heap.walk.references.row(ObjectId(id)) {
+        for &target in self.references.row(ObjectId(id)) {
             let address = heap.objects().addresses.get(target as usize);
             if values.iter().any(|value| Some(&value.get()) == address) {
                 visit(target);

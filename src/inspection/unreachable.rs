@@ -66,11 +66,14 @@ fn reached_by_all(inspection: &Inspection) -> ObjectSet {
     let heap = &inspection.heap;
     let hidden = &heap.hidden.hidden;
     let nothing = ObjectSet::default();
+    // First of all, so that it is noted should some be missing.
+    let references = inspection.references();
     let is_plain = hidden.is_empty() && heap.hidden.opaque.is_empty();
-    let mut reached = if is_plain { heap.reached.clone() } else { ObjectSet::new(heap.count()) };
+    let mut reached =
+        if is_plain { heap.reached(&inspection.space()).clone() } else { ObjectSet::new(heap.count()) };
     let old_roots = if is_plain { &[][..] } else { &heap.walk.roots };
     let roots = old_roots.iter().chain(&heap.walk.thread_roots).copied();
-    reach_more(&heap.walk.references, &mut reached, roots, &nothing, &nothing);
+    reach_more(references, &mut reached, roots, &nothing, &nothing);
     reached
 }
 
@@ -131,7 +134,7 @@ impl Search<'_> {
         let count = self.space.reference_count(address).unwrap_or(u64::MAX);
         let mut candidate = Candidate { count, is_tracked: self.is_tracked(object), ..Candidate::default() };
         let Some(plan) = self.plan(object) else { return candidate };
-        let row = heap.walk.references.row(object);
+        let row = self.inspection.references().row(object);
         kind::references(self.space, plan, address, &mut |target, seen| {
             let is_certain = !seen.meets(Seen::SCANNED) || seen.meets(Seen::COLLECTOR);
             let target = find_target(self.inspection, row, target).and_then(|target| numbers.get(&target.0));
@@ -167,7 +170,7 @@ impl Search<'_> {
             }
         }
         let listed = alive.iter().copied().filter(is_listed);
-        reach_more(&heap.walk.references, set, listed, &excluded, &ObjectSet::default());
+        reach_more(self.inspection.references(), set, listed, &excluded, &ObjectSet::default());
     }
 
     /// Tuples and (up to 3.13) dicts of nothing but atoms: the collector takes them off its lists
@@ -183,7 +186,7 @@ impl Search<'_> {
             .collect();
         for _ in 0..COLLECTIONS {
             for &object in &containers {
-                let row = self.inspection.heap.walk.references.row(object);
+                let row = self.inspection.references().row(object);
                 if row.iter().all(|&target| !self.may_be_tracked(ObjectId(target), &untracked)) {
                     untracked.insert(object);
                 }

@@ -16,7 +16,7 @@ fn survive(builder: Builder, view: View) -> Inspection {
     let inspection = builder.analyse(view);
     let words = inspection.capture.image.page_count() as u64 * 512;
     assert!(inspection.work <= 6 * words + (1 << 23), "{} for {words} words", inspection.work);
-    let references = inspection.heap.walk.references.reference_count();
+    let references = inspection.heap.references(&inspection.space()).reference_count();
     assert!(references <= 6 * words + (1 << 23), "{references} references for {words} words");
     assert!(inspection.totals(view).all.objects > 0);
     let mut count = 0_u64;

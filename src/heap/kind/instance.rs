@@ -26,6 +26,15 @@ pub struct ManagedState {
     pub has_inline_values: bool,
 }
 
+/// Where an instance has the pointer to values that are apart from it, from its start on.
+pub const fn values_pointer(managed_dict: ManagedDict) -> Option<i64> {
+    match managed_dict {
+        ManagedDict::TwoPointers => Some(-32),
+        ManagedDict::TaggedWord => Some(-24),
+        ManagedDict::None | ManagedDict::InlineValues => None,
+    }
+}
+
 /// Reads the managed words of an instance.
 pub fn managed_state(space: &Space<'_>, plan: &Plan, object: Address) -> ManagedState {
     let read = |distance: u64| space.image.pointer(object.minus(distance)).unwrap_or(Address::NULL);
