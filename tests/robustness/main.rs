@@ -1,27 +1,47 @@
-//! Damaged heaps: whatever the bytes say, the analysis ends soon, does not panic and answers.
+//! Damaged cores: whatever the bytes say, the analysis ends soon, needs little memory, does not panic and answers.
 //!
-//! `HEAPATTACH_MUTATIONS` is the number of damaged copies of each interpreter, `HEAPATTACH_SEED` the first
-//! seed, `HEAPATTACH_PYTHONS` the interpreters.
+//! `HEAPATTACH_MUTATIONS` is the number of damaged copies of each interpreter, `HEAPATTACH_SEED` the first seed,
+//! `HEAPATTACH_PYTHONS` the interpreters. A seed damages the same core in the same way: cores are kept in
+//! `HEAPATTACH_VICTIMS`, and made there if there are none. `cargo xtask damage` does it by the hundred thousand.
 
-mod cores;
+mod allocation;
+mod attempt;
 mod damage;
-mod material;
+mod tally;
+mod victim;
+mod watch;
 
-use damage::Targets;
-use heapattach::inspection::Answers;
-use heapattach::inspection::Inspection;
-use heapattach::inspection::InspectionError;
-use heapattach::inspection::Relation;
-use heapattach::inspection::View;
-use material::Material;
+use allocation::Counted;
+use damage::Kind;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
+use tally::Tally;
+use tally::Trial;
+use victim::Victim;
+use watch::Watch;
+
+#[global_allocator]
+static ALLOCATOR: Counted = Counted;
 
 /// Damaged copies of each interpreter, unless the environment says otherwise.
-const MUTATIONS: u64 = 60;
+const MUTATIONS: u64 = 128;
+/// The cores of an interpreter: which program's, and whether its binaries are on no machine any more.
+const CORES: [(&str, bool); 3] = [("few_objects", false), ("few_objects", true), ("every_layout", false)];
+
+/// Which core a seed damages. The large one has imported much, and is damaged less often. Where the file itself is
+/// damaged everything is read from the start, and debug information takes longer than all the rest.
+fn core_of(seed: u64) -> usize {
+    match seed % 64 {
+        31 => 2,
+        place if (place % 8 == 3) == Kind::of(seed).is_memory() => 1,
+        _ => 0,
+    }
+}
 
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
@@ -31,129 +51,84 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Asks everything that reports ask.
-fn ask(inspection: &Inspection, view: View) -> u64 {
-    let totals = inspection.totals(view);
-    let partition = inspection.partition(view, Relation::Clodo);
-    assert_eq!(partition.objects, totals.all.objects, "the rows have all objects");
-    assert_eq!(inspection.partition(view, Relation::Type).objects, totals.all.objects);
-    let mut objects = 0;
-    inspection.for_each_object(view, &mut |row| {
-        objects += 1;
-        !row.clodo.is_empty() || objects > 0
-    });
-    assert_eq!(objects, totals.all.objects);
-    let _ = inspection.bands(view);
-    check_memory(inspection, view);
-    objects
+/// What a sound core costs, and so what a damaged one may.
+struct Limits {
+    time: Duration,
+    memory: usize,
 }
 
-/// Buffers and the map by mapping agree with themselves.
-fn check_memory(inspection: &Inspection, view: View) {
-    let mut uncounted = 0_u64;
-    inspection.for_each_buffer(view, &mut |row| {
-        assert!(row.attributed <= row.bytes);
-        uncounted += if row.counted { 0 } else { row.attributed };
-        true
-    });
-    let stretches = inspection.uncounted_buffers(view);
-    assert_eq!(uncounted, stretches.iter().map(|&(_, bytes)| bytes).sum::<u64>());
-    assert!(stretches.windows(2).all(|pair| pair[0].0 + pair[0].1 < pair[1].0));
-    for region in &inspection.region_map(view).regions {
-        assert!(region.used() <= region.range.length(), "{} in {}", region.used(), region.range.length());
+impl Limits {
+    fn of(victim: &Victim) -> Self {
+        let begun = Instant::now();
+        let before = allocation::restart();
+        attempt::sound(victim);
+        // The work is counted as well; this is for the loops that count none, on a busy machine.
+        let time = 100 * begun.elapsed() + Duration::from_secs(5);
+        let memory = 3 * (allocation::peak() - before) + 4 * victim.bytes.len();
+        Self { time, memory }
     }
 }
 
-/// One damaged copy. The number of objects found, or none if it said why it cannot.
-fn attempt(material: &Material, targets: &Targets, seed: u64, limit: u64) -> Option<u64> {
-    let mut memory = material.memory.clone();
-    targets.damage(&mut memory, seed);
-    let view = if seed % 4 == 3 { View::Heapy } else { View::Complete };
-    match material.analyse(memory, view) {
-        Ok(inspection) => {
-            let work = inspection.work;
-            assert!(work <= limit, "{work} words of work");
-            let objects = ask(&inspection, view);
-            if seed.is_multiple_of(16) {
-                let mut references = 0_u64;
-                inspection.for_each_reference(&mut |_| {
-                    references += 1;
-                    true
-                });
-                assert!(references <= limit, "{references} references");
-            }
-            Some(objects)
-        }
-        Err(InspectionError::Runtime(_)) => None,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-struct Outcome {
-    refused: u64,
-    slowest: (Duration, u64),
-    failed: Vec<u64>,
-}
-
-fn run(material: &Material) -> Outcome {
-    let start = Instant::now();
-    let clean = material.analyse(material.memory.clone(), View::Complete).expect("the copy is sound");
-    // The work is counted as well; this is for the loops that count none, on a busy machine.
-    let patience = 100 * start.elapsed() + Duration::from_secs(5);
-    let mut objects = Vec::new();
-    clean.for_each_object(View::Complete, &mut |row| {
-        objects.push((row.address.get(), row.bytes, row.clodo.to_owned()));
-        true
-    });
-    let targets = Targets::of(material, &objects);
-    // A multiple of what was copied, and as much as is granted to any.
-    let limit = 6 * (material.memory.bytes.len() as u64 / 8) + (1 << 23);
-    let mut outcome = Outcome { refused: 0, slowest: (Duration::ZERO, 0), failed: Vec::new() };
+/// What became of every seed.
+fn run(victims: &[(Victim, Limits)], watch: &Watch, tally: &mut Tally) {
     let first = number("HEAPATTACH_SEED", 0);
     for seed in first..first + number("HEAPATTACH_MUTATIONS", MUTATIONS) {
-        let start = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| attempt(material, &targets, seed, limit)));
-        outcome.slowest = outcome.slowest.max((start.elapsed(), seed));
-        if start.elapsed() > patience {
-            say(&format!("{}: seed {seed} took {:?}", material.name, start.elapsed()));
-            outcome.failed.push(seed);
-        }
+        let (victim, limits) = &victims[core_of(seed)];
+        let kind = Kind::of(seed);
+        let what = format!("{}: seed {seed} ({kind:?})", victim.name);
+        watch.allow(limits.time, what.clone());
+        let begun = Instant::now();
+        let before = allocation::restart();
+        let result = catch_unwind(AssertUnwindSafe(|| attempt::attempt(victim, seed)));
+        let trial = Trial { seed, kind, time: begun.elapsed(), memory: allocation::peak() - before };
+        watch.done();
+        victim.mend();
         match result {
-            Ok(Some(_)) => {}
-            Ok(None) => outcome.refused += 1,
-            Err(_) => outcome.failed.push(seed),
-        }
-        if result.is_err() {
-            say(&format!("{}: seed {seed} failed", material.name));
+            Ok(objects) if trial.memory <= limits.memory => tally.count(&trial, objects, victim.objects),
+            Ok(_) => {
+                say(&format!("FAILED: {what} took {} MiB", trial.memory >> 20));
+                tally.fail(&trial);
+            }
+            Err(_) => {
+                say(&format!("FAILED: {what}"));
+                tally.fail(&trial);
+            }
         }
     }
-    outcome
+}
+
+/// The cores of one interpreter.
+fn victims(python: &Path, folder: &Path) -> Result<Vec<(Victim, Limits)>, String> {
+    let kept = std::env::var_os("HEAPATTACH_VICTIMS").map_or_else(|| folder.to_owned(), PathBuf::from);
+    let victim = |core| {
+        let victim = Victim::new(python, core, (&kept, folder))?;
+        let limits = Limits::of(&victim);
+        Ok((victim, limits))
+    };
+    CORES.into_iter().map(victim).collect()
 }
 
 #[test]
 fn damage_is_survived() {
+    let watch = Watch::start();
     let mut failed = Vec::new();
-    for python in material::pythons() {
-        let material = match Material::of(&python) {
-            Ok(material) => material,
+    for python in victim::pythons() {
+        // In memory where that is possible: nothing of it is to be kept.
+        let shared = Some(Path::new("/dev/shm")).filter(|folder| folder.is_dir());
+        let folder = shared.map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+        let folder = folder.expect("there is a temporary folder");
+        watch.allow(Duration::from_secs(300), format!("{}, not damaged,", python.display()));
+        let victims = match victims(&python, folder.path()) {
+            Ok(victims) => victims,
             Err(problem) => {
                 say(&format!("SKIPPED {}: {problem}", python.display()));
                 continue;
             }
         };
-        let start = Instant::now();
-        let outcome = run(&material);
-        say(&format!(
-            "{}: {} bytes, {:?}, refused {}, slowest {:?} (seed {}), failed {:?}",
-            material.name,
-            material.memory.bytes.len(),
-            start.elapsed(),
-            outcome.refused,
-            outcome.slowest.0,
-            outcome.slowest.1,
-            outcome.failed
-        ));
-        failed.extend(outcome.failed.iter().map(|seed| (material.name.clone(), *seed)));
+        let mut tally = Tally::default();
+        run(&victims, &watch, &mut tally);
+        say(&tally.text(&victims[0].0.name));
+        failed.extend(tally.failed().map(|seed| (victims[0].0.name.clone(), seed)));
     }
     assert!(failed.is_empty(), "{failed:?}");
 }

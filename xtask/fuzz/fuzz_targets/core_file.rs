@@ -1,6 +1,7 @@
 //! Any bytes as a core file: opened, and analysed if they are taken for one.
 #![no_main]
 
+use heapattach::descriptions::Descriptions;
 use heapattach::inspection::Answers;
 use heapattach::inspection::CoreRequest;
 use heapattach::inspection::View;
@@ -17,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let core =
         CoreOptions { path: file.path(), search: BinarySearch::default(), progress: None, signals: None };
-    let request = CoreRequest { core, view: View::Complete, best_effort: true };
+    let request = CoreRequest { core, view: View::Complete, best_effort: true, descriptions: Descriptions::default() };
     if let Ok(inspection) = inspect_core(&request) {
         let _ = inspection.totals(View::Complete);
     }
