@@ -140,7 +140,7 @@ fn exit_status(error: &InspectionError) -> ExitStatus {
         | InspectionError::UnknownVersion { .. }
         | InspectionError::Layout(_)
         | InspectionError::Runtime(RuntimeError::DoesNotFit { .. }) => ExitStatus::NotPython,
-        InspectionError::Runtime(_) => ExitStatus::AnalysisFailed,
+        InspectionError::Truncated { .. } | InspectionError::Runtime(_) => ExitStatus::AnalysisFailed,
     }
 }
 
@@ -164,6 +164,9 @@ fn hint(error: &InspectionError) -> Option<String> {
         InspectionError::NotPython => "list the Python processes with: pgrep -a python",
         InspectionError::UnknownVersion { .. } | InspectionError::Layout(_) => {
             "give the directory of its debug file with --debug-dir, or try --best-effort"
+        }
+        InspectionError::Truncated { .. } => {
+            "was there room for it? look at the limit (ulimit -c) and at the disk"
         }
         InspectionError::Runtime(RuntimeError::NotStarted) => "try again in a moment",
         InspectionError::Runtime(RuntimeError::DoesNotFit { .. }) => {

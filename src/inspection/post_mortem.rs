@@ -38,9 +38,22 @@ pub struct CoreRequest<'a> {
 /// Opens a core file and analyses it.
 pub fn inspect_core(request: &CoreRequest<'_>) -> Result<Inspection, InspectionError> {
     let opened = core::open(&request.core)?;
-    let mut located = find_interpreter(&opened.capture, &opened.binaries, &layout_options(request))?;
+    let core = opened.capture.description.core.as_deref().filter(|core| core.truncated);
+    let cut = core.map(|core| (core.path.clone(), core.length, core.expected_length));
+    let explain = |error| match &cut {
+        // That nothing of Python is in it says nothing where the rest of it is missing.
+        Some((path, length, expected)) => InspectionError::Truncated {
+            path: path.clone(),
+            length: *length,
+            expected: *expected,
+            source: Box::new(error),
+        },
+        None => error,
+    };
+    let located = find_interpreter(&opened.capture, &opened.binaries, &layout_options(request));
+    let mut located = located.map_err(explain)?;
     located.descriptions.clone_from(&request.descriptions);
-    analyse_core(opened.capture, &located, request.view)
+    analyse_core(opened.capture, &located, request.view).map_err(explain)
 }
 
 /// Where debug files and tables are looked for.

@@ -4,6 +4,7 @@
 //! keys of their namespaces. Memory still holds what was in it last: blanked as well are blocks of the allocator
 //! that are free, and room in live ones that nothing uses.
 
+mod arguments;
 mod blocks;
 mod unused;
 
@@ -62,6 +63,7 @@ pub(super) fn ranges(inspection: &Inspection) -> Vec<AddressRange> {
     ranges.extend(blocks::leftovers(inspection, &space));
     ranges.extend(free_blocks(inspection));
     ranges.extend(command_and_environment(inspection));
+    ranges.extend(arguments::copies(inspection));
     ranges.par_sort_unstable();
     merge(ranges)
 }

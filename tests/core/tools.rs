@@ -122,7 +122,10 @@ fn find_secrets(path: &str) -> Result<(usize, String), String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     let wide: Vec<u8> = "TOPSECRET".chars().flat_map(|letter| (letter as u16).to_le_bytes()).collect();
     let narrow = bytes.windows(9).enumerate().filter(|(_, window)| *window == b"TOPSECRET");
+    // As the C library's wide characters, in which the interpreter keeps its arguments.
+    let widest: Vec<u8> = "TOPSECRET".chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect();
     let places = narrow.chain(bytes.windows(18).enumerate().filter(|(_, window)| *window == wide));
+    let places = places.chain(bytes.windows(36).enumerate().filter(|(_, window)| *window == widest));
     let places: Vec<usize> = places.map(|(place, _)| place).collect();
     let around = places.first().map(|&place| {
         let around = &bytes[place.saturating_sub(96)..(place + 64).min(bytes.len())];

@@ -35,9 +35,7 @@ pub(crate) fn attempt(victim: &Victim, seed: u64) -> Option<u64> {
             std::fs::write(&path, packed).expect("there is room");
             inspect(victim, &path, (view, seed), true)
         }
-        None => {
-            inspect(victim, &victim.path, (view, seed), !kind.is_memory() || seed % FROM_THE_START == 1)
-        }
+        None => inspect(victim, &victim.path, (view, seed), !kind.is_memory() || seed % FROM_THE_START == 1),
     };
     match answer {
         Ok(inspection) => {

@@ -81,8 +81,18 @@ impl Tally {
     pub(crate) fn text(&self, name: &str) -> String {
         let mut text = format!(
             "{name}\n{:<16}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}{:>9}{:>9}{:>10}{:>8}{:>10}",
-            "damage", "cores", "whole", "partly", "little", "refused", "failed", "mean ms", "max ms", "of seed",
-            "max MiB", "of seed"
+            "damage",
+            "cores",
+            "whole",
+            "partly",
+            "little",
+            "refused",
+            "failed",
+            "mean ms",
+            "max ms",
+            "of seed",
+            "max MiB",
+            "of seed"
         );
         for (kind, row) in &self.rows {
             let failed = row.failed.len() as u64;

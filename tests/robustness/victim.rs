@@ -193,10 +193,12 @@ pub(crate) fn request(path: &Path, view: View, best_effort: bool) -> CoreRequest
     CoreRequest { core: options(path), view, best_effort, descriptions: Descriptions::default() }
 }
 
-/// `/a/3.8.18/bin/python` is `3.8.18`.
+/// `/a/3.8.18/bin/python` is `3.8.18`, `/usr/bin/python3.11` is `python3.11`.
 fn name_of(python: &Path) -> String {
-    let version = python.parent().and_then(Path::parent).and_then(Path::file_name);
-    version.map_or_else(|| "python3".to_owned(), |name| name.to_string_lossy().into_owned())
+    let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+    let folder = python.parent().and_then(Path::parent).and_then(Path::file_name).map(text);
+    let version = folder.filter(|name| name.starts_with(|first: char| first.is_ascii_digit()));
+    version.or_else(|| python.file_name().map(text)).unwrap_or_default()
 }
 
 fn change_build_id(page: &mut [u8]) {

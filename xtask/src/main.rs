@@ -5,6 +5,7 @@ mod bench;
 mod bench_core;
 mod callgrind;
 mod check;
+mod damage;
 mod debian;
 mod demo;
 mod environments;
@@ -72,6 +73,11 @@ enum Task {
         #[arg(long, default_value = "/tmp")]
         folder: PathBuf,
     },
+    /// Damage small cores by the hundred thousand and count what becomes of them.
+    Damage {
+        #[command(flatten)]
+        options: damage::Options,
+    },
     /// Count the instructions of the analysis on a fixed heap and compare them with the committed figures.
     Callgrind {
         /// Write the figures down instead of comparing.
@@ -127,6 +133,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { arguments } => test::run(&arguments),
         Task::Grid { write } => grid::run(write),
         Task::Bench { options } => bench::run(&options),
+        Task::Damage { options } => damage::run(&options),
         Task::Callgrind { accept } => callgrind::run(accept),
         Task::BenchCore { objects, gib, python, folder } => {
             bench_core::run(objects, gib, python.as_deref(), &folder)
