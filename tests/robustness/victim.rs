@@ -113,7 +113,9 @@ impl Victim {
         let starts = stored.iter().map(|segment| segment.offset);
         let binaries: Vec<usize> = starts.filter(|&at| bytes[at..].starts_with(b"\x7fELF")).collect();
         if alone {
-            binaries.iter().for_each(|&at| change_build_id(&mut bytes[at..at + 4096]));
+            for &at in &binaries {
+                change_build_id(&mut bytes[at..at + 4096]);
+            }
         }
         let name = format!("{} {program}{}", name_of(python), if alone { ", alone" } else { "" });
         let path = folder.join(&name);

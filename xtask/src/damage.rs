@@ -84,8 +84,8 @@ fn build() -> Result<PathBuf> {
     let arguments = ["test", "--profile", "campaign", "--test", "robustness", "--no-run"];
     let messages = output(cargo().args(arguments).args(["--message-format", "json"]))?;
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let programs = messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
-    programs.last().context("cargo names no program")
+    let mut programs = messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
+    programs.next_back().context("cargo names no program")
 }
 
 /// All pieces of one interpreter; gives the next seed, too, and what did not end well.
@@ -156,14 +156,15 @@ fn piece(program: &Path, (python, victims): (&Path, &Path), (first, count): (u64
 fn parse(line: &str) -> Option<(String, Row)> {
     let mut words = line.split_whitespace();
     let kind = words.next()?.to_owned();
-    let mut number = || words.next()?.parse::<f64>().ok();
     let mut row = Row::default();
     for count in &mut row.counts {
-        *count = number()? as u64;
+        *count = words.next()?.parse().ok()?;
     }
-    row.milliseconds = number()? * row.counts[0] as f64;
-    row.slowest = (number()? as u64, number()? as u64);
-    row.largest = (number()? as u64, number()? as u64);
+    let mean: f64 = words.next()?.parse().ok()?;
+    row.milliseconds = mean * row.counts[0] as f64;
+    let mut number = || words.next()?.parse::<u64>().ok();
+    row.slowest = (number()?, number()?);
+    row.largest = (number()?, number()?);
     Some((kind, row))
 }
 
@@ -195,10 +196,10 @@ fn print(name: &str, rows: &Rows) {
 }
 
 fn print_row(kind: &str, row: &Row) {
-    let counts: String = row.counts.iter().map(|count| format!(" {count} |")).collect();
+    let counts = row.counts.map(|count| count.to_string()).join(" | ");
     let mean = row.milliseconds / row.counts[0].max(1) as f64;
     let ((slowest, slow_seed), (largest, large_seed)) = (row.slowest, row.largest);
-    println!("| {kind} |{counts} {mean:.1} | {slowest}, {slow_seed} | {largest}, {large_seed} |");
+    println!("| {kind} | {counts} | {mean:.1} | {slowest}, {slow_seed} | {largest}, {large_seed} |");
 }
 
 #[cfg(test)]
