@@ -315,7 +315,8 @@ def write_closure(heap, facts, owned, parent, labels):
     edges = []
     for address in sorted(heap):
         kind = type(heap[address])
-        if parent.has(address, id(kind)):
+        # A dictionary may have got an entry in the child: what is new may lie where the parent has something else.
+        if parent.has(address, id(kind)) and parent.has_value(heap[address]):
             size, tracked, targets = facts[address]
             size += opcode_cache(heap[address], parent.word)
             sizes[address] = size
