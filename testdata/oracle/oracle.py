@@ -59,6 +59,7 @@ MANAGED_DICT = 1 << 4
 FREE_THREADED = 't' in getattr(sys, 'abiflags', '')
 HEAP_TYPE = 1 << 9
 TYPE_FLAGS = 184 if FREE_THREADED else 168         # PyTypeObject.tp_flags
+OBJECT_HEADER = 32 if FREE_THREADED else 16        # sizeof(PyObject)
 HAS_MANAGED_DICTS = VERSION >= (3, 11)
 HAS_OPCODE_CACHES = (3, 8) <= VERSION < (3, 11)
 CODE = type((lambda: None).__code__)
@@ -436,10 +437,10 @@ class ParentMemory(object):
         """Whether a str or a number is the same one: one that the collector cannot see may have died in the child,
         and its block may hold the next one."""
         if type(obj) in (int, float, complex):
-            start = id(obj) + 16
+            start = id(obj) + OBJECT_HEADER
             index = self.search(self.starts, start) - 1
             at = start - self.starts[index]
-            value = ctypes.string_at(start, sys.getsizeof(obj) - 16)
+            value = ctypes.string_at(start, sys.getsizeof(obj) - OBJECT_HEADER)
             return self.pieces[index][at:at + len(value)] == value
         if type(obj) is not str or not obj.isascii():
             return True
