@@ -84,7 +84,7 @@ impl Classifier<'_> {
         let name = mapping.name.as_str();
         // The pages of variables that are zero at the start.
         special.extend(self.binaries_in(mapping.range).map(|(data, file)| {
-            let end = Address::new(data.end.get().next_multiple_of(PAGE));
+            let end = Address::new(data.end.get().checked_next_multiple_of(PAGE).unwrap_or(u64::MAX));
             (
                 AddressRange::new(data.start.max(mapping.range.start), end),
                 RegionKind::BinaryData,
@@ -120,26 +120,30 @@ impl Classifier<'_> {
         push(at, mapping.range.end, rest, name);
     }
 
+    /// mimalloc's segments. Cost: by the memory that was captured; a damaged mapping may be as long as the
+    /// address space.
     fn segments(&self, range: AddressRange) -> impl Iterator<Item = AddressRange> + '_ {
-        let layout = self.segment;
-        let first = range.start.get().next_multiple_of(SEGMENT);
-        let starts = (first..range.end.get()).step_by(SEGMENT as usize).map(Address::new);
-        starts.filter_map(move |start| {
-            let layout = layout?;
-            let read = |offset: u64| self.image.word(start.plus(offset));
-            let slices = read(layout.segment_slices)?;
-            let info = read(layout.segment_info_slices)?;
-            let entries = read(layout.slice_entries)?;
-            let kind = self.image.word32(start.plus(layout.kind))?;
-            let cookie = read(layout.cookie)?;
-            let sound = kind <= 1
-                && cookie != 0
-                && (1..SLICES).contains(&info)
-                && (1..=SLICES).contains(&entries)
-                && entries <= slices
-                && (1..1 << 32).contains(&slices);
-            sound.then(|| AddressRange::new(start, start.plus(slices * SLICE)))
+        self.segment.into_iter().flat_map(move |layout| {
+            let starts = self.image.pages_in(range).map(|(start, _)| start);
+            let starts = starts.filter(move |start| start.is_aligned(SEGMENT) && range.contains(*start));
+            starts.filter_map(|start| self.segment_at(start, layout))
         })
+    }
+
+    fn segment_at(&self, start: Address, layout: &MimallocSegment) -> Option<AddressRange> {
+        let read = |offset: u64| self.image.word(start.plus(offset));
+        let slices = read(layout.segment_slices)?;
+        let info = read(layout.segment_info_slices)?;
+        let entries = read(layout.slice_entries)?;
+        let kind = self.image.word32(start.plus(layout.kind))?;
+        let cookie = read(layout.cookie)?;
+        let sound = kind <= 1
+            && cookie != 0
+            && (1..SLICES).contains(&info)
+            && (1..=SLICES).contains(&entries)
+            && entries <= slices
+            && (1..1 << 32).contains(&slices);
+        sound.then(|| AddressRange::new(start, start.plus(slices * SLICE)))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::inspection::locate::Located;
 use crate::runtime::interpreters;
 use crate::target::Capture;
 use crate::target::image::FileOverlay;
+use crate::target::image::PAGE;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,6 +26,8 @@ const HEAP: u64 = 1 << 9;
 /// Types that call themselves after the module that users import them from (`Modules/_collectionsmodule.c`,
 /// `Modules/_functoolsmodule.c`, `Objects/odictobject.c`).
 const PUBLIC: [&str; 4] = ["deque", "defaultdict", "OrderedDict", "partial"];
+/// Bytes of a word.
+const WORD: u64 = 8;
 const LONGEST_NAME: u64 = 256;
 /// Variables of a binary beyond this are not looked at. Unit: bytes.
 const LARGEST: u64 = 1 << 28;
@@ -59,8 +62,15 @@ fn nameless_types(capture: &Capture, located: &Located) -> BTreeMap<Address, Add
     let (object, fields) = (&located.resolved.layouts.object, &located.resolved.layouts.type_object);
     let mut found = BTreeMap::new();
     for range in located.modules.modules.iter().flat_map(|module| module.data_ranges()) {
-        for index in 0..range.length().min(LARGEST) / 8 {
-            let at = Address::new((range.start.get() & !7).wrapping_add(index * 8));
+        let first = range.start.get() & !7;
+        let mut words = 0..range.length().min(LARGEST) / WORD;
+        while let Some(index) = words.next() {
+            let at = Address::new(first.wrapping_add(index * WORD));
+            // A damaged binary may claim any size: nothing is looked for in pages that are not there.
+            if (index == 0 || at.is_aligned(PAGE)) && image.word(at).is_none() {
+                words.start += (PAGE - at.get() % PAGE) / WORD - 1;
+                continue;
+            }
             if image.word(at.plus(object.type_pointer)) != Some(located.type_type.get()) {
                 continue;
             }

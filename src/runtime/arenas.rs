@@ -12,6 +12,8 @@ use crate::target::Image;
 use crate::target::image::PAGE;
 use rayon::prelude::*;
 
+/// Bytes of a word.
+const WORD: u64 = 8;
 /// Words of the candidates that one task looks at.
 const TASK: usize = 1 << 12;
 /// Interpreters with an allocator of their own that are looked for.
@@ -41,13 +43,9 @@ pub fn find(
     places: &[AddressRange],
 ) -> Vec<Arena> {
     let reader = Reader { image, layout, arena_size };
-    let words: Vec<Address> = places
-        .iter()
-        .flat_map(|range| {
-            let first = range.start.get().next_multiple_of(8);
-            (first..range.end.get().saturating_sub(7)).step_by(8).map(Address::new)
-        })
-        .collect();
+    // A damaged binary may claim any size, and several the same addresses: not more words than there are.
+    let most = image.page_count() * (PAGE / WORD) as usize;
+    let words: Vec<Address> = places.iter().flat_map(|range| words_in(image, *range)).take(most).collect();
     let mut left: Vec<&Pool> = pools.iter().collect();
     let mut arenas: Vec<Arena> = Vec::new();
     for _ in 0..MOST_TABLES {
@@ -81,6 +79,14 @@ pub fn find(
     arenas.sort_by_key(|arena| arena.address);
     arenas.dedup_by_key(|arena| arena.address);
     arenas
+}
+
+/// The words of a range that were captured.
+fn words_in(image: &Image, range: AddressRange) -> impl Iterator<Item = Address> + '_ {
+    let words = image
+        .pages_in(range)
+        .flat_map(|(page, _)| (0..PAGE / WORD).map(move |index| page.plus(index * WORD)));
+    words.filter(move |word| *word >= range.start && word.plus(WORD) <= range.end)
 }
 
 struct Reader<'a> {
