@@ -43,15 +43,17 @@ impl HeapyFeatures {
             "codecs.search_path",
             "codecs.search_cache",
             "codecs.error_registry",
-            "dict",
             "builtins_copy",
             "before_forkers",
             "after_forkers_parent",
             "after_forkers_child",
             "audit_hooks",
         ];
+        if minor >= 8 {
+            interpreter_roots.push("dict");
+        }
         match minor {
-            8 | 9 => interpreter_roots.push("pyexitmodule"),
+            ..=9 => interpreter_roots.push("pyexitmodule"),
             12.. => interpreter_roots.push("sysdict_copy"),
             _ => {}
         }
@@ -73,6 +75,9 @@ impl HeapyFeatures {
             ..=10 => thread_roots.extend(["exc_state.exc_type", "exc_state.exc_traceback"]),
             13.. => thread_roots.extend(["previous_executor", "threading_local_key"]),
             _ => {}
+        }
+        if minor <= 7 {
+            thread_roots.push("coroutine_wrapper");
         }
         Self {
             sees_all_interpreters: minor <= 8,

@@ -20,7 +20,7 @@ impl ModuleFeatures {
         };
         Self {
             visit_atoms: since(&[
-                (8, "readline"),
+                (6, "readline"),
                 (9, "posix"),
                 // 3.9 alone has anything in its state: names of functions of gc.
                 (9, "_posixsubprocess"),
