@@ -49,6 +49,22 @@ pub enum View {
     Heapy,
 }
 
+/// What an inspection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Purpose {
+    /// Which set of objects and references a report shows.
+    pub view: View,
+    /// Whether it asks who refers to whom. If not, answers that need it are the same but come later, since the
+    /// references of all objects are read once more.
+    pub needs_references: bool,
+}
+
+impl From<View> for Purpose {
+    fn from(view: View) -> Self {
+        Self { view, needs_references: false }
+    }
+}
+
 /// How objects are put into rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {

@@ -5,6 +5,7 @@ use crate::cli::capture::CaptureWishes;
 use crate::cli::capture::capture_arguments;
 use crate::cli::capture::capture_wishes;
 use crate::cli::manual;
+use crate::inspection::Purpose;
 use crate::inspection::Relation;
 use crate::inspection::View;
 use crate::render::FORMATS;
@@ -77,6 +78,15 @@ pub(super) struct Arguments {
     pub(super) color: ColorChoice,
     pub(super) progress: bool,
     pub(super) verbose: bool,
+}
+
+impl Arguments {
+    /// What the process is inspected for.
+    pub(super) fn purpose(&self) -> Purpose {
+        let needs_references =
+            matches!(&self.verb, Verb::Report(report) if report.needs_references(&self.options));
+        Purpose { view: self.options.view, needs_references }
+    }
 }
 
 /// The definition of the command line.

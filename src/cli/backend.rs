@@ -4,7 +4,7 @@ use crate::cli::capture::CaptureWishes;
 use crate::cli::failure::ExitStatus;
 use crate::cli::failure::Failure;
 use crate::inspection::Answers;
-use crate::inspection::View;
+use crate::inspection::Purpose;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ pub struct InspectOptions<'a> {
     /// Where the copy is written as a core file, and whether without contents.
     pub save: SaveChoice<'a>,
     /// Which objects and references are wanted.
-    pub view: View,
+    pub purpose: Purpose,
     /// Where to look for separate debug files.
     pub debug_dirs: &'a [PathBuf],
     /// Files that describe types of libraries.

@@ -64,7 +64,7 @@ pub fn inspect(options: &InspectOptions<'_>) -> Result<Box<dyn Answers>, Failure
         CaptureOptions { signals: signals.as_ref(), progress: Some(&steps), ..options.capture.options() };
     let request = Request {
         pid: options.pid,
-        view: options.view,
+        purpose: options.purpose,
         debug_directories: options.debug_dirs.to_vec(),
         best_effort: options.best_effort,
         descriptions,
@@ -90,7 +90,7 @@ fn core_request<'a>(
         debug_directories: options.debug_dirs,
     };
     let core = CoreOptions { path, search, progress: Some(progress), signals };
-    CoreRequest { core, view: options.view, best_effort: options.best_effort, descriptions }
+    CoreRequest { core, purpose: options.purpose, best_effort: options.best_effort, descriptions }
 }
 
 /// Opens and analyses a core file.
@@ -260,7 +260,7 @@ fn examine_core(options: &InspectOptions<'_>, path: &Path) -> Examination {
 fn examine_interpreter(options: &InspectOptions<'_>, checks: &mut Vec<Check>) -> ExitStatus {
     let request = Request {
         pid: options.pid,
-        view: options.view,
+        purpose: options.purpose,
         debug_directories: options.debug_dirs.to_vec(),
         best_effort: options.best_effort,
         descriptions: Descriptions::default(),

@@ -157,7 +157,7 @@ fn with_progress<T>(arguments: &Arguments, work: impl FnOnce(&InspectOptions<'_>
             sysroot: arguments.sysroot.as_deref(),
         },
         save: SaveChoice { path: arguments.save.as_deref(), redact: arguments.redact },
-        view: arguments.options.view,
+        purpose: arguments.purpose(),
         debug_dirs: &arguments.debug_dirs,
         describe: &arguments.describe,
         best_effort: arguments.best_effort,

@@ -45,12 +45,21 @@ fn column<T: Clone + Default>(count: usize) -> Vec<T> {
 /// The facts of one chunk of objects, but for their columns.
 #[derive(Default)]
 pub(super) struct Facts {
+    /// Id of the first object.
+    pub(super) first: usize,
     /// What each refers to, or each of the `loose` ones.
     pub(super) chunk: Chunk,
-    /// Where references are not kept: the objects that refer to others and are not tracked.
+    /// Where there are marks: the objects that refer to others and are not tracked.
     pub(super) loose: Vec<u32>,
     pub(super) owned: Vec<(u32, u32)>,
     pub(super) anomalies: Anomalies,
+}
+
+impl Facts {
+    /// Nothing yet of the objects from this id on.
+    pub(super) fn from(first: usize) -> Self {
+        Self { first, ..Self::default() }
+    }
 }
 
 /// Everything that the passes found, in the order in which they found it.
@@ -63,8 +72,10 @@ pub(super) struct Found {
     pub(super) extra_columns: Columns,
     pub(super) roots: Vec<u32>,
     pub(super) thread_roots: Vec<u32>,
-    /// What a reference leads to; none if the references are kept.
+    /// What a reference leads to; none in heapy's view.
     pub(super) marks: Option<Marks>,
+    /// Whether the facts have the references of all objects.
+    pub(super) keeps_references: bool,
     pub(super) places: Places,
 }
 
@@ -98,7 +109,7 @@ pub(super) fn finish(
     }
     // The last chunk of the swept objects is filled up with the first extras.
     let mut tail = chunks.pop_if(|chunk| chunk.rows() < CHUNK_ROWS).unwrap_or_default();
-    let keeps_references = found.marks.is_none();
+    let keeps_references = found.keeps_references;
     let mut extra_rows: Vec<(usize, usize)> = Vec::with_capacity(extras.len());
     for (index, facts) in found.extra_facts.iter().enumerate() {
         anomalies.join(&facts.anomalies);
@@ -121,8 +132,10 @@ pub(super) fn finish(
     }
     chunks.push(tail);
     let references = OnceLock::new();
-    if let Some(mut marks) = found.marks {
+    if !keeps_references {
         chunks.clear();
+    }
+    if let Some(mut marks) = found.marks {
         note_marks(&mut columns.flags, (swept, &order), &mut marks);
     }
     renumber_targets(&mut chunks, swept, &renumber);
@@ -143,7 +156,6 @@ pub(super) fn finish(
     Walk {
         objects: Objects { swept, addresses, types: type_ids, sizes: columns.sizes, flags: columns.flags },
         references,
-        keeps_references,
         places: found.places,
         types,
         plans,

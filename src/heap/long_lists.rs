@@ -29,7 +29,7 @@ pub(super) struct LongList {
 /// What became of the items.
 #[derive(Default)]
 pub(super) struct Followed {
-    /// The objects found; none if they were marked.
+    /// The objects found; none if they were marked and references are not kept.
     pub(super) ids: Vec<u32>,
     /// How many of them there are.
     pub(super) count: u64,
@@ -43,11 +43,12 @@ impl Followed {
         self.last = Some(id.is_some());
         let Some(id) = id else { return };
         self.count += 1;
-        match pass.marks.filter(|_| marks) {
-            Some(marks) => {
-                marks.set(id);
-            }
-            None => self.ids.push(id),
+        let marks = pass.marks.filter(|_| marks);
+        if let Some(marks) = marks {
+            marks.set(id);
+        }
+        if marks.is_none() || pass.keeps_references {
+            self.ids.push(id);
         }
     }
 

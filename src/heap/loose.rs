@@ -2,7 +2,7 @@
 //!
 //! What the collector tracks is marked as the source of references that count, wherever it is; so the targets of
 //! most references are marked at once, in order of address, and no search has to jump through the heap. Only the
-//! references of what is not tracked (dicts and tuples of nothing but atoms, static types) are kept until it is
+//! references of what is not tracked (dicts and tuples of nothing but atoms, static types) wait until it is
 //! known whether anything leads to their source.
 
 use crate::graph::adjacency::CHUNK_ROWS;
@@ -17,8 +17,10 @@ use rustc_hash::FxHashMap;
 pub(super) struct Loose<'a> {
     facts: &'a [Facts],
     extra_facts: &'a [Facts],
-    /// Where the rows of extras are: among their facts, and in these.
+    /// In which facts the references of extras are, and the how many'th of these's untracked objects each is.
     extra_rows: FxHashMap<u32, (u32, u32)>,
+    /// Whether the references of all objects are there.
+    keeps_references: bool,
     columns: &'a Columns,
     extra_columns: &'a Columns,
 }
@@ -27,6 +29,7 @@ impl<'a> Loose<'a> {
     pub(super) fn new(
         (facts, columns): (&'a [Facts], &'a Columns),
         (extra_facts, extra_columns): (&'a [Facts], &'a Columns),
+        keeps_references: bool,
     ) -> Self {
         let mut extra_rows = FxHashMap::default();
         for (place, facts) in (0..).zip(extra_facts) {
@@ -34,7 +37,7 @@ impl<'a> Loose<'a> {
                 extra_rows.insert(id, (place, row));
             }
         }
-        Self { facts, extra_facts, extra_rows, columns, extra_columns }
+        Self { facts, extra_facts, extra_rows, keeps_references, columns, extra_columns }
     }
 
     fn is_loose(&self, id: u32) -> bool {
@@ -56,7 +59,13 @@ impl<'a> Loose<'a> {
                 place.map(|place| place.1 as usize),
             )
         };
-        facts.zip(row).map_or(&[], |(facts, row)| facts.chunk.row(row))
+        facts.zip(row).map_or(&[], |(facts, row)| self.row_in(facts, row, id))
+    }
+
+    /// The references of the `loose`th untracked object of some facts.
+    fn row_in<'b>(&self, facts: &'b Facts, loose: usize, id: u32) -> &'b [u32] {
+        let row = if self.keeps_references { (id as usize).wrapping_sub(facts.first) } else { loose };
+        facts.chunk.row(row)
     }
 
     /// Marks what marked objects refer to, and what that refers to. Parallel: whoever marks an object first
@@ -66,7 +75,7 @@ impl<'a> Loose<'a> {
             let mut pending: Vec<u32> = Vec::new();
             for (row, &id) in facts.loose.iter().enumerate() {
                 if marks.contains(id) {
-                    self.mark(facts.chunk.row(row), marks, &mut pending);
+                    self.mark(self.row_in(facts, row, id), marks, &mut pending);
                 }
                 while let Some(id) = pending.pop() {
                     self.mark(self.row(id), marks, &mut pending);

@@ -5,7 +5,6 @@ use crate::graph::adjacency::Adjacency;
 use crate::graph::id::ObjectId;
 use crate::graph::id::TypeId;
 use crate::graph::reach::ObjectSet;
-use crate::graph::reach::reach_more;
 use crate::graph::reach::reachable;
 use crate::heap::attribution::Attribution;
 use crate::heap::hidden::Hidden;
@@ -35,8 +34,6 @@ pub struct Heap {
     reached: OnceLock<ObjectSet>,
     /// Whose references the walk has.
     view: Seen,
-    /// The same with what the collector tracks, computed when first asked for.
-    led_to: OnceLock<ObjectSet>,
     /// What heapy hides of itself.
     pub hidden: Hidden,
     /// The exact type `dict`.
@@ -87,14 +84,13 @@ impl Heap {
             frozen,
             reached: OnceLock::new(),
             view,
-            led_to: OnceLock::new(),
             hidden,
             dict_type,
             unmade_sizes,
             attribution,
         };
         heap.owners = heap.find_owners();
-        if heap.walk.references.get().is_some() {
+        if view == Seen::HEAPY {
             heap.reached(space);
         }
         heap
@@ -122,26 +118,12 @@ impl Heap {
     }
 
     /// Whether a reference leads to an object, be it from garbage that the collector has not freed
-    /// yet. O(1); but where references were kept, the first time one pass over all objects, and over what garbage
-    /// refers to.
+    /// yet: in heapy's view, which has what the roots reach, the same as [`Self::is_reached`]. O(1).
     pub fn is_led_to(&self, object: ObjectId) -> bool {
-        if !self.walk.keeps_references {
-            return self.objects().flags.get(object.index()).is_some_and(|flags| flags.has(Flags::LED_TO));
+        match self.view {
+            Seen::HEAPY => self.is_reached(object),
+            _ => self.objects().flags.get(object.index()).is_some_and(|flags| flags.has(Flags::LED_TO)),
         }
-        let find = || {
-            let (Some(references), Some(reached)) = (self.walk.references.get(), self.reached.get()) else {
-                return ObjectSet::default();
-            };
-            let mut led_to = reached.clone();
-            let flags = self.objects().flags.iter().enumerate();
-            let tracked = flags
-                .filter(|(_, flags)| flags.has(Flags::TRACKED))
-                .map(|(index, _)| ObjectId::from_index(index));
-            let nothing = ObjectSet::default();
-            reach_more(references, &mut led_to, tracked, &nothing, &nothing);
-            led_to
-        };
-        self.is_reached(object) || self.led_to.get_or_init(find).contains(object)
     }
 
     /// The columns of the objects.

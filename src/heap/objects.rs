@@ -15,10 +15,10 @@ impl Flags {
     pub const UNMADE_DICT: u8 = 4;
     /// Not in memory: heapy would make it.
     pub const SYNTHETIC: u8 = 8;
-    /// Refers to others, and the collector does not track it. Only where references are not kept.
+    /// Refers to others, and the collector does not track it. Not in heapy's view.
     pub const LOOSE: u8 = 16;
-    /// A root, an object that the collector tracks, or what these lead to refers to it. Only where references are
-    /// not kept.
+    /// A root, an object that the collector tracks, or what these lead to refers to it. Not in heapy's
+    /// view.
     pub const LED_TO: u8 = 32;
 
     /// Whether the fact holds.

@@ -44,7 +44,7 @@ struct Output<'a> {
     first: usize,
     /// Number of the object at hand.
     row: usize,
-    /// References of it that are marked already.
+    /// References of it that are marked already: none of them, or all.
     marked: u64,
 }
 
@@ -71,8 +71,10 @@ pub(super) struct Pass<'a> {
     /// From a frame that heapy would make an object of to the next older one.
     pub(super) backs: &'a FxHashMap<Address, Address>,
     pub(super) heads: &'a FxHashSet<u64>,
-    /// What references lead to, if they themselves are not kept.
+    /// What references lead to; none in heapy's view, which is what the roots reach.
     pub(super) marks: Option<&'a Marks>,
+    /// Whether the references are kept; if not, only those are whose source must first be led to.
+    pub(super) keeps_references: bool,
 }
 
 impl Pass<'_> {
@@ -145,8 +147,8 @@ impl Pass<'_> {
                         }
                         (Address::new(address), number)
                     });
-                    let mut facts = Facts::default();
-                    if self.marks.is_none() {
+                    let mut facts = Facts::from(index * CHUNK_ROWS);
+                    if self.keeps_references {
                         facts.chunk = Chunk::with_capacity(addresses.len());
                     }
                     let output = Output {
@@ -193,7 +195,7 @@ impl Pass<'_> {
                     || Resolver::new(self.extras),
                     |resolver, (index, (objects, (sizes, flags)))| {
                         let first = self.extras.swept + done + index * TASK;
-                        let mut facts = Facts::default();
+                        let mut facts = Facts::from(first);
                         let output = Output { facts: &mut facts, sizes, flags, first, row: 0, marked: 0 };
                         self.add_facts(resolver, output, objects.iter().copied());
                         facts
@@ -207,7 +209,7 @@ impl Pass<'_> {
     /// Follows extras as long as few are new at a time.
     fn few_extras(&self, resolver: &mut Resolver<'_>, columns: &mut Columns) -> Facts {
         const FEW: usize = 512;
-        let mut facts = Facts::default();
+        let mut facts = Facts::from(self.extras.swept + columns.sizes.len());
         loop {
             let done = columns.sizes.len();
             let batch = self.extras.slice(done..self.extras.count());
@@ -263,24 +265,25 @@ impl Pass<'_> {
         let id = output.id();
         let facts = &mut *output.facts;
         let row = facts.chunk.open_row();
-        let references = row.len() as u64 + std::mem::take(&mut output.marked);
-        let Some(marks) = self.marks else {
-            facts.chunk.end_row();
-            return references;
-        };
-        if row.is_empty() {
-            return references;
-        }
-        let Some(flags) = output.flags.get_mut(output.row) else { return references };
-        if flags.has(Flags::TRACKED) {
-            for &target in row {
-                marks.set(target);
+        let marked = std::mem::take(&mut output.marked);
+        let references = marked.max(row.len() as u64);
+        let flags = output.flags.get_mut(output.row).filter(|_| !row.is_empty() && marked == 0);
+        let mut keeps = self.keeps_references;
+        if let (Some(marks), Some(flags)) = (self.marks, flags) {
+            if flags.has(Flags::TRACKED) {
+                for &target in row {
+                    marks.set(target);
+                }
+            } else {
+                flags.0 |= Flags::LOOSE;
+                facts.loose.push(id);
+                keeps = true;
             }
-            facts.chunk.drop_row();
-        } else {
-            flags.0 |= Flags::LOOSE;
-            facts.loose.push(id);
+        }
+        if keeps {
             facts.chunk.end_row();
+        } else {
+            facts.chunk.drop_row();
         }
         references
     }
@@ -317,7 +320,7 @@ impl Pass<'_> {
             let followed = self.follow(address, list, is_tracked);
             facts.anomalies.join(&followed.anomalies);
             followed.ids.iter().for_each(|&id| facts.chunk.push(id));
-            output.marked = followed.count - followed.ids.len() as u64;
+            output.marked = if is_tracked { followed.count } else { 0 };
             output.set(size.unwrap_or(0), static_flag | if is_tracked { Flags::TRACKED } else { 0 });
             return;
         }

@@ -61,8 +61,8 @@ pub struct WalkRequest<'a> {
     pub static_ranges: &'a [AddressRange],
     /// Whose references are followed.
     pub view: Seen,
-    /// Whether the references are wanted at once. If not, they are read when somebody asks, and flags say what
-    /// they lead to.
+    /// Whether the references are wanted at once, as always in heapy's view. If not, they are read when somebody
+    /// asks.
     pub keeps_references: bool,
     /// Python frames that heapy would make frame objects of, newest first (empty in the complete view).
     pub frames: &'a [Address],
@@ -79,8 +79,6 @@ pub struct Walk {
     pub objects: Objects,
     /// Who refers to whom, in the view that was asked for; see [`crate::heap::model::Heap::references`].
     pub references: OnceLock<Adjacency>,
-    /// Whether they were kept; if not, flags say what they lead to.
-    pub keeps_references: bool,
     /// Where objects are, by address.
     pub places: Places,
     /// The types.
@@ -134,9 +132,18 @@ pub fn walk(request: &WalkRequest<'_>) -> Walk {
     let plans = Plans::new(planner(registry.common_dealloc()), &registry);
     let backs = roots::frame_backs(space, request.frames, request.other_frames);
     let heads = request.lists.iter().map(|list| list.head.get()).collect();
-    let marks = (!request.keeps_references).then(|| Marks::new(addresses.len()));
-    let pass =
-        Pass { request, extras: &extras, plans: &plans, backs: &backs, heads: &heads, marks: marks.as_ref() };
+    let is_heapys = request.view == Seen::HEAPY;
+    let keeps_references = request.keeps_references || is_heapys;
+    let marks = (!is_heapys).then(|| Marks::new(addresses.len()));
+    let pass = Pass {
+        request,
+        extras: &extras,
+        plans: &plans,
+        backs: &backs,
+        heads: &heads,
+        marks: marks.as_ref(),
+        keeps_references,
+    };
     let (roots, thread_roots) = pass.roots(&mut anomalies);
     let (facts, columns) = pass.swept(&addresses, &numbers, sizes);
     let (extra_facts, extra_columns) = pass.extras();
@@ -144,7 +151,7 @@ pub fn walk(request: &WalkRequest<'_>) -> Walk {
         for &root in &roots {
             marks.set(root);
         }
-        Loose::new((&facts, &columns), (&extra_facts, &extra_columns)).follow(marks);
+        Loose::new((&facts, &columns), (&extra_facts, &extra_columns), keeps_references).follow(marks);
     }
     let found_extras = extras.into_found();
     let places = Places { index, pool_pages };
@@ -158,6 +165,7 @@ pub fn walk(request: &WalkRequest<'_>) -> Walk {
         roots,
         thread_roots,
         marks,
+        keeps_references,
         places,
     };
     finish(&found_extras, &plans, found, anomalies)

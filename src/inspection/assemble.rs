@@ -26,6 +26,7 @@ use crate::heap::work::Work;
 use crate::inspection::Inspection;
 use crate::inspection::InterpreterDescription;
 use crate::inspection::InterpreterFacts;
+use crate::inspection::Purpose;
 use crate::inspection::View;
 use crate::inspection::error::InspectionError;
 use crate::inspection::locate;
@@ -63,7 +64,7 @@ pub struct Request<'a> {
     /// The process.
     pub pid: i32,
     /// Which objects and references are wanted.
-    pub view: View,
+    pub purpose: Purpose,
     /// Where separate debug files are looked for first.
     pub debug_directories: Vec<PathBuf>,
     /// Use the nearest table for a release that no table knows.
@@ -77,7 +78,7 @@ pub struct Request<'a> {
 /// Stops, copies and analyses a running process.
 pub fn inspect(request: &Request<'_>) -> Result<Inspection, InspectionError> {
     let (first, located) = capture(request)?;
-    let inspection = analyse_live(request.pid, first, &located, request.view)?;
+    let inspection = analyse_live(request.pid, first, &located, request.purpose)?;
     if inspection.capture.statistics.bytes_left_out == 0 || inspection.capture.image.missed() == 0 {
         return finish(request.pid, inspection);
     }
@@ -87,7 +88,7 @@ pub fn inspect(request: &Request<'_>) -> Result<Inspection, InspectionError> {
     let before = inspection.capture.statistics.longest_pause_ns;
     drop(inspection);
     let (second, located) = capture(&request)?;
-    let mut inspection = analyse_live(request.pid, second, &located, request.view)?;
+    let mut inspection = analyse_live(request.pid, second, &located, request.purpose)?;
     let statistics = &mut inspection.capture.statistics;
     statistics.longest_pause_ns = statistics.longest_pause_ns.max(before);
     statistics.notes.push("it was copied twice, as a large buffer turned out to hold objects".to_owned());
@@ -144,7 +145,7 @@ pub fn analyse_live(
     pid: i32,
     capture: Capture,
     located: &Located,
-    view: View,
+    purpose: Purpose,
 ) -> Result<Inspection, InspectionError> {
     let features = &located.resolved.features;
     let pools = match features.arena_table {
@@ -152,11 +153,17 @@ pub fn analyse_live(
         _ => pymalloc::find_pools(&capture.image, features.pool_size as u32),
     };
     check_analysis(pid, pools.iter().map(|pool| u64::from(pool.live)).sum())?;
-    analyse(capture, located, view)
+    analyse(capture, located, purpose)
 }
 
 /// From a capture to answers. Cost: a few passes over the heap.
-pub fn analyse(capture: Capture, located: &Located, view: View) -> Result<Inspection, InspectionError> {
+pub fn analyse(
+    capture: Capture,
+    located: &Located,
+    purpose: impl Into<Purpose>,
+) -> Result<Inspection, InspectionError> {
+    let purpose = purpose.into();
+    let view = purpose.view;
     let captured_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let resolved = &located.resolved;
     let (layouts, features) = (&resolved.layouts, &resolved.features);
@@ -181,7 +188,7 @@ pub fn analyse(capture: Capture, located: &Located, view: View) -> Result<Inspec
         _ => Mimalloc::default(),
     };
     let descriptions = located.descriptions.bind(&resolved.table);
-    let walk = walk_view(&space, (located, &descriptions), &runtime, (&lists, &mimalloc), seen_in(view));
+    let walk = walk_view(&space, (located, &descriptions), &runtime, (&lists, &mimalloc), purpose);
     let work = space.work.spent();
     space.work.renew();
     let mut anomalies = walk.anomalies.clone();
@@ -238,8 +245,9 @@ fn walk_view(
     (located, descriptions): (&Located, &Bound),
     runtime: &Runtime,
     (lists, mimalloc): (&[CollectorList], &Mimalloc),
-    view: Seen,
+    purpose: Purpose,
 ) -> Walk {
+    let view = seen_in(purpose.view);
     let roots = roots::find(space, runtime);
     let makes_frames = view == Seen::HEAPY && space.features.heapy.makes_frames;
     let frames = if makes_frames { roots::main_thread_frames(space, runtime) } else { Vec::new() };
@@ -255,8 +263,8 @@ fn walk_view(
         lists,
         static_ranges: &static_ranges(&located.modules),
         view,
-        // heapy's view is what the roots reach; and the interpreters share what several of them lead to.
-        keeps_references: is_heapys || runtime.interpreters.len() > 1,
+        // The interpreters share what several of them lead to.
+        keeps_references: purpose.needs_references || runtime.interpreters.len() > 1,
         frames: &frames,
         mimalloc,
         other_frames: &other_frames,

@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::binary::Modules;
 use crate::descriptions::Descriptions;
 use crate::inspection::Inspection;
-use crate::inspection::View;
+use crate::inspection::Purpose;
 use crate::inspection::assemble::analyse;
 use crate::inspection::error::InspectionError;
 use crate::inspection::gil;
@@ -28,7 +28,7 @@ pub struct CoreRequest<'a> {
     /// The file and what it is read with.
     pub core: CoreOptions<'a>,
     /// Which objects and references are wanted.
-    pub view: View,
+    pub purpose: Purpose,
     /// Use the nearest table for a release that no table knows.
     pub best_effort: bool,
     /// Where types of libraries keep memory outside their objects.
@@ -53,7 +53,7 @@ pub fn inspect_core(request: &CoreRequest<'_>) -> Result<Inspection, InspectionE
     let located = find_interpreter(&opened.capture, &opened.binaries, &layout_options(request));
     let mut located = located.map_err(explain)?;
     located.descriptions.clone_from(&request.descriptions);
-    analyse_core(opened.capture, &located, request.view).map_err(explain)
+    analyse_core(opened.capture, &located, request.purpose).map_err(explain)
 }
 
 /// Where debug files and tables are looked for.
@@ -80,7 +80,7 @@ pub fn find_interpreter(
 pub fn analyse_core(
     mut capture: Capture,
     located: &Located,
-    view: View,
+    purpose: Purpose,
 ) -> Result<Inspection, InspectionError> {
     capture.statistics.collecting = is_collecting(&capture, located);
     let place = crash_place(&capture, located);
@@ -89,7 +89,7 @@ pub fn analyse_core(
         core.unnamed_types = unnamed;
     }
     let holder = gil::holder(&capture, located);
-    let mut inspection = analyse(capture, located, view)?;
+    let mut inspection = analyse(capture, located, purpose)?;
     torn_lists::note(&mut inspection);
     inspection.interpreter.crash_place = place;
     inspection.interpreter.gil_holder = holder;

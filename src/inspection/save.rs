@@ -34,9 +34,9 @@ pub fn inspect_and_save(
     };
     if !is_redacted {
         save(&taken, &options)?;
-        return analyse_live(request.pid, taken, &located, request.view);
+        return analyse_live(request.pid, taken, &located, request.purpose);
     }
-    let inspection = analyse_live(request.pid, taken, &located, request.view)?;
+    let inspection = analyse_live(request.pid, taken, &located, request.purpose)?;
     let blanked = redact::ranges(&inspection);
     options.blanked = &blanked;
     options.redacted = Some(REDACTED);

@@ -35,6 +35,10 @@ impl Report for Heap {
         &[Choice::By, Choice::Then, Choice::Only]
     }
 
+    fn needs_references(&self, options: &ReportOptions) -> bool {
+        options.by == Relation::Referrers || options.then == Some(Relation::Referrers)
+    }
+
     fn refusal(&self, answers: &dyn Answers, options: &ReportOptions) -> Option<String> {
         refusal(answers, options.by, options)
     }

@@ -122,6 +122,10 @@ pub trait Report: Sync {
     fn needs_buffers(&self, _options: &ReportOptions) -> bool {
         false
     }
+    /// Whether it asks who refers to whom: the walk keeps it then, and need not be repeated.
+    fn needs_references(&self, _options: &ReportOptions) -> bool {
+        false
+    }
     /// Why options make no sense together or in a format, if they do not: said before anything is stopped. Lower
     /// case, one line, no full stop.
     fn misuse(&self, _options: &ReportOptions, _format: &str) -> Option<&'static str> {

@@ -30,6 +30,10 @@ impl Report for Referrers {
         &[Choice::Only]
     }
 
+    fn needs_references(&self, _options: &ReportOptions) -> bool {
+        true
+    }
+
     fn refusal(&self, answers: &dyn Answers, options: &ReportOptions) -> Option<String> {
         heap::refusal(answers, Relation::Clodo, options)
     }

@@ -24,6 +24,10 @@ impl Report for Unreachable {
         "Show what no root reaches: garbage, and what only C code holds"
     }
 
+    fn needs_references(&self, _options: &ReportOptions) -> bool {
+        true
+    }
+
     fn build<'a>(&self, answers: &'a dyn Answers, options: &ReportOptions) -> Document<'a> {
         let ReportOptions { view, limit, .. } = *options;
         let mut document = Document::new(self.name());

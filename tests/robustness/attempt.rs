@@ -8,6 +8,7 @@ use crate::victim::request;
 use heapattach::inspection::Answers;
 use heapattach::inspection::Inspection;
 use heapattach::inspection::InspectionError;
+use heapattach::inspection::Purpose;
 use heapattach::inspection::Relation;
 use heapattach::inspection::View;
 use heapattach::inspection::inspect_core;
@@ -16,6 +17,7 @@ use heapattach::render::PageOptions;
 use heapattach::render::find_format;
 use heapattach::report::REPORTS;
 use heapattach::report::ReportOptions;
+use heapattach::report::find_report;
 use heapattach::target::core;
 use std::path::Path;
 
@@ -29,13 +31,16 @@ const EVERYTHING: u64 = 8;
 pub(crate) fn attempt(victim: &Victim, seed: u64) -> Option<u64> {
     let kind = Kind::of(seed);
     let view = if seed % 8 == 6 { View::Heapy } else { View::Complete };
+    let purpose = Purpose { view, needs_references: seed % 16 == 14 };
     let answer = match damage(victim, seed) {
         Some(packed) => {
             let path = victim.path.with_extension("packed");
             std::fs::write(&path, packed).expect("there is room");
-            inspect(victim, &path, (view, seed), true)
+            inspect(victim, &path, (purpose, seed), true)
         }
-        None => inspect(victim, &victim.path, (view, seed), !kind.is_memory() || seed % FROM_THE_START == 1),
+        None => {
+            inspect(victim, &victim.path, (purpose, seed), !kind.is_memory() || seed % FROM_THE_START == 1)
+        }
     };
     match answer {
         Ok(inspection) => {
@@ -59,21 +64,39 @@ pub(crate) fn attempt(victim: &Victim, seed: u64) -> Option<u64> {
 
 /// Inspects the victim before it is damaged.
 pub(crate) fn sound(victim: &Victim) {
-    let inspection = inspect_core(&request(&victim.path, View::Complete, false)).expect("the core is sound");
-    assert_eq!(ask(&inspection, View::Complete), victim.objects);
+    let answers = [false, true].map(|needs_references| {
+        let purpose = Purpose { view: View::Complete, needs_references };
+        let inspection = inspect_core(&request(&victim.path, purpose, false)).expect("the core is sound");
+        assert_eq!(inspection.heap.walk.references.get().is_some(), needs_references, "kept if wanted");
+        assert_eq!(ask(&inspection, View::Complete), victim.objects);
+        ["objects", "referrers", "unreachable"].map(|report| written(&inspection, report))
+    });
+    assert!(answers[0] == answers[1], "references that are kept and those read later differ");
+}
+
+/// A report as it is printed, with all its rows.
+fn written(inspection: &Inspection, report: &str) -> Vec<u8> {
+    let options =
+        ReportOptions { view: inspection.view, limit: Some(usize::MAX), ..ReportOptions::default() };
+    let document = find_report(report).expect("a report").build(inspection, &options);
+    let mut bytes = Vec::new();
+    let format = find_format("csv").expect("a format");
+    format.write(&document, &PageOptions::default(), &mut bytes).expect("memory takes everything");
+    assert!(bytes.len() > 500, "{report} has rows");
+    bytes
 }
 
 fn inspect(
     victim: &Victim,
     path: &Path,
-    (view, seed): (View, u64),
+    (purpose, seed): (Purpose, u64),
     from_the_start: bool,
 ) -> Result<Inspection, InspectionError> {
     if from_the_start {
-        return inspect_core(&request(path, view, seed % 8 == 5));
+        return inspect_core(&request(path, purpose, seed % 8 == 5));
     }
     let opened = core::open(&options(path)).expect("nothing but memory is damaged");
-    let result = analyse_core(opened.capture, &victim.located, view);
+    let result = analyse_core(opened.capture, &victim.located, purpose);
     if let Err(error) = &result {
         assert!(matches!(error, InspectionError::Runtime(_)), "{error}");
     }

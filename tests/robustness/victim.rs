@@ -4,6 +4,7 @@ use heapattach::address::Address;
 use heapattach::descriptions::Descriptions;
 use heapattach::inspection::Answers;
 use heapattach::inspection::CoreRequest;
+use heapattach::inspection::Purpose;
 use heapattach::inspection::View;
 use heapattach::inspection::assemble;
 use heapattach::inspection::inspect_and_save;
@@ -122,7 +123,7 @@ impl Victim {
         std::fs::write(&path, &bytes).map_err(|error| error.to_string())?;
         let file = File::options().write(true).open(&path).map_err(|error| error.to_string())?;
         let opened = core::open(&options(&path)).map_err(|error| error.to_string())?;
-        let request = request(&path, View::Complete, false);
+        let request = request(&path, View::Complete.into(), false);
         let layout = post_mortem::layout_options(&request);
         let located = post_mortem::find_interpreter(&opened.capture, &opened.binaries, &layout);
         let located = located.map_err(|error| error.to_string())?;
@@ -140,7 +141,7 @@ impl Victim {
             headers,
             binaries,
         };
-        let inspection = post_mortem::analyse_core(opened.capture, &located, View::Complete);
+        let inspection = post_mortem::analyse_core(opened.capture, &located, View::Complete.into());
         let objects = targets.list_objects(&inspection.map_err(|error| error.to_string())?);
         let wounds = RefCell::new(Vec::new());
         Ok(Self { name, path, bytes, located, targets, objects, file, stored, wounds })
@@ -191,8 +192,8 @@ impl Victim {
 }
 
 /// A request for everything that is in a core.
-pub(crate) fn request(path: &Path, view: View, best_effort: bool) -> CoreRequest<'_> {
-    CoreRequest { core: options(path), view, best_effort, descriptions: Descriptions::default() }
+pub(crate) fn request(path: &Path, purpose: Purpose, best_effort: bool) -> CoreRequest<'_> {
+    CoreRequest { core: options(path), purpose, best_effort, descriptions: Descriptions::default() }
 }
 
 /// `/a/3.8.18/bin/python` is `3.8.18`, `/usr/bin/python3.11` is `python3.11`.
@@ -214,7 +215,7 @@ fn save(python: &Path, program: &str, path: &Path) -> Result<(), String> {
     let mut child = start(python, program)?;
     let request = assemble::Request {
         pid: child.id().cast_signed(),
-        view: View::Complete,
+        purpose: View::Complete.into(),
         debug_directories: Vec::new(),
         best_effort: false,
         descriptions: Descriptions::default(),

@@ -50,7 +50,7 @@ fn everything(inspection: &Inspection) -> String {
 fn inspected(target: &Target, capture: CaptureOptions<'_>) -> Inspection {
     let request = Request {
         pid: target.pid(),
-        view: View::Complete,
+        purpose: View::Complete.into(),
         debug_directories: Vec::new(),
         best_effort: false,
         descriptions: heapattach::descriptions::Descriptions::default(),

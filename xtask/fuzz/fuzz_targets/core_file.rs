@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let core =
         CoreOptions { path: file.path(), search: BinarySearch::default(), progress: None, signals: None };
-    let request = CoreRequest { core, view: View::Complete, best_effort: true, descriptions: Descriptions::default() };
+    let request = CoreRequest { core, purpose: View::Complete.into(), best_effort: true, descriptions: Descriptions::default() };
     if let Ok(inspection) = inspect_core(&request) {
         let _ = inspection.totals(View::Complete);
     }

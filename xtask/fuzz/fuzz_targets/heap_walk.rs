@@ -50,7 +50,7 @@ fn victim() -> &'static Victim {
         let file = File::options().write(true).open(&path).expect("the copy can be written");
         let core = options(&path);
         let request =
-            CoreRequest { core, view: View::Complete, best_effort: false, descriptions: Descriptions::default() };
+            CoreRequest { core, purpose: View::Complete.into(), best_effort: false, descriptions: Descriptions::default() };
         let opened = core::open(&core).expect("the core is sound");
         let layout = post_mortem::layout_options(&request);
         let located = post_mortem::find_interpreter(&opened.capture, &opened.binaries, &layout);
