@@ -37,6 +37,8 @@ pub struct DictKeys {
     pub entry_size: u64,
     /// `_PyDict_KeysSize`: bytes of the whole object.
     pub size: u64,
+    /// Places for indices (`dk_size`).
+    pub slots: u64,
     /// Entries that the table has room for.
     pub capacity: u64,
     /// `dk_lookup`, before 3.11.
@@ -109,6 +111,7 @@ impl Space<'_> {
             entries: address.plus(entries_offset),
             entry_size,
             size: entries_offset + capacity * entry_size,
+            slots: size,
             capacity,
             lookup: layout.lookup.and_then(&read).map_or(Address::NULL, Address::new),
         })

@@ -17,6 +17,8 @@ impl Seen {
     pub const SCANNED: Self = Self(8);
     /// All three see it: the normal case.
     pub const ALL: Self = Self(1 | 2 | 4);
+    /// Visited by mistake: a borrowed reference, which keeps nothing alive.
+    pub const TRAVERSED: Self = Self(1 | 2);
     /// Held, and heapy knows it, but the collector does not.
     pub const HEAPY_AND_HELD: Self = Self(2 | 4);
 

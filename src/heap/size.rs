@@ -219,8 +219,13 @@ pub(super) fn own_size(space: &Space<'_>, plan: &Plan, object: Address) -> Optio
         SizeRule::OrderedDict => {
             let layout = &layouts.ordered_dict;
             let used = if read(layout.first)? == 0 { 0 } else { read(layouts.dict.used)? };
+            let nodes = if space.features.ordered_dict_counts_slots {
+                space.dict_keys(space.image.pointer(object.plus(layouts.dict.keys))?)?.slots
+            } else {
+                read(layout.fast_nodes_size)?
+            };
             dict_size(space, basic, object)?
-                .checked_add(read(layout.fast_nodes_size)?.checked_mul(8)?)?
+                .checked_add(nodes.checked_mul(8)?)?
                 .checked_add(used.checked_mul(layouts.ordered_dict_node.sizeof)?)
         }
         SizeRule::Deque => {

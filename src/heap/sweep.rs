@@ -27,6 +27,8 @@ use rustc_hash::FxHashMap;
 const TASK_POOLS: usize = 256;
 /// Pages in the largest pool of any version.
 const MOST_POOL_PAGES: usize = LARGEST_POOL / PAGE as usize;
+/// The two words before the head of types with a managed dict (`_PyType_PreHeaderSize`, Include/internal/pycore_object.h).
+const PRE_HEADER_WORDS: u64 = 16;
 const NOT_A_TYPE: u32 = u32::MAX;
 /// Words that are no type are remembered up to this many; damage must not fill our memory.
 const MOST_REMEMBERED: usize = 1 << 16;
@@ -352,7 +354,9 @@ fn object_in_block(
     let count_offset = space.layouts.object.refcount.unwrap_or(0) as usize;
     let (prefix, bytes) = request_in_block(bytes);
     let address = address.plus(prefix);
-    for offset in [0_u64, 16, 32] {
+    let head = space.gc_head();
+    // What is not collected, what is, and what has two more words before it: most of all objects first.
+    for offset in [0, head, head + PRE_HEADER_WORDS] {
         let start = offset as usize;
         let Some(type_word) = word(bytes, start + type_offset) else { break };
         let Some(number) = types.number(type_word) else { continue };

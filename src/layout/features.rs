@@ -250,6 +250,12 @@ pub struct Features {
     pub json_scanner_visits_memo: bool,
     /// `SimpleQueue.__sizeof__` counts its ring (3.15, `Modules/_queuemodule.c`).
     pub simple_queue_counts_ring: bool,
+    /// `OrderedDict` visits the weak reference to it that is first in its list, a borrowed one (up to 3.7.6 and
+    /// 3.8.2, `Objects/odictobject.c`, `odict_traverse`).
+    pub ordered_dict_visits_weak_references: bool,
+    /// `OrderedDict.__sizeof__` takes the length of its table of nodes from that of the dict's (up to 3.7.1,
+    /// `Objects/odictobject.c`, `odict_sizeof`).
+    pub ordered_dict_counts_slots: bool,
     /// `BytesIO` visits its buffer (3.12 on, `Modules/_io/bytesio.c`, `bytesio_traverse`).
     pub bytes_io_visits_buffer: bool,
     /// Bytes of a pymalloc pool (`Include/internal/pycore_obmalloc.h`): 4 KiB, 16 KiB from 3.10.
@@ -291,6 +297,7 @@ impl Features {
     #[expect(clippy::too_many_lines, reason = "a table: one line a feature")]
     pub fn of(version: Version, build: Build) -> Self {
         let minor = version.minor;
+        let release = (minor, version.micro);
         let free_threaded = build.free_threaded;
         let (owner, lists) = collector(version, free_threaded);
         let fixed_313 = minor == 13 && version.micro >= 13;
@@ -341,12 +348,14 @@ impl Features {
             buffered_pair_visits_streams: minor >= 12,
             json_scanner_visits_memo: (9..=12).contains(&minor),
             simple_queue_counts_ring: minor >= 15,
+            ordered_dict_visits_weak_references: matches!(release, (..=6, _) | (7, ..=6) | (8, ..=2)),
+            ordered_dict_counts_slots: matches!(release, (..=6, _) | (7, ..=1)),
             bytes_io_visits_buffer: minor >= 12,
             io_visits_parts: minor >= 12,
             pickler_visits_memo: (minor, version.micro) >= (12, 1) || (minor == 11 && version.micro >= 7),
             method_caller_has_array: minor == 13,
             visits: VisitFeatures::of(version),
-            modules: ModuleFeatures::of(minor),
+            modules: ModuleFeatures::of(version),
             pool_size: if minor >= 10 { 16 << 10 } else { 4 << 10 },
             arena_size: if minor >= 10 { 1 << 20 } else { 256 << 10 },
             arena_table: match (minor, free_threaded) {
@@ -448,6 +457,13 @@ mod tests {
         assert!(features("3.11.2").int_zero_has_digit);
         assert_eq!(features("3.13.12").inline_visit, InlineVisit::ValuesFirst);
         assert_eq!(features("3.13.13").inline_visit, InlineVisit::DictFirst);
+        assert!(features("3.7.1").ordered_dict_counts_slots && !features("3.7.2").ordered_dict_counts_slots);
+        for (last, next) in [("3.7.6", "3.7.7"), ("3.8.2", "3.8.3")] {
+            assert!(features(last).ordered_dict_visits_weak_references);
+            assert!(!features(next).ordered_dict_visits_weak_references);
+            assert_eq!(features(last).modules.not_visited_of(b"_pickle").collect::<Vec<_>>(), [104]);
+            assert_eq!(features(next).modules.not_visited_of(b"_pickle").count(), 0);
+        }
         assert!(features("3.12.5").asyncio_free_list_bug);
         assert!(!features("3.12.6").asyncio_free_list_bug);
     }

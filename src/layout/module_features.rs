@@ -1,5 +1,7 @@
 //! What extension modules visit, by their names: facts of single C files.
 
+use crate::layout::version::Version;
+
 /// Differences between modules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleFeatures {
@@ -10,11 +12,25 @@ pub struct ModuleFeatures {
     /// Modules whose `m_traverse` visits the module's own type: `hmacmodule_traverse`,
     /// Modules/hmacmodule.c (3.14 on).
     pub visit_own_type: Vec<&'static str>,
+    /// Words of a module's state, by module and offset, that its `m_traverse` leaves out.
+    pub not_visited: Vec<(&'static str, u64)>,
 }
 
 impl ModuleFeatures {
-    /// The facts of a minor version of CPython 3.
-    pub(in crate::layout) fn of(minor: u8) -> Self {
+    /// Offsets of the words of the state of the module called `name` that it does not visit.
+    pub fn not_visited_of(&self, name: &[u8]) -> impl Iterator<Item = u64> {
+        self.not_visited.iter().filter(move |(module, _)| module.as_bytes() == name).map(|&(_, offset)| offset)
+    }
+
+    /// The facts of a release of CPython 3.
+    pub(in crate::layout) fn of(version: Version) -> Self {
+        let minor = version.minor;
+        // Its second word: `_random_traverse`, Modules/_randommodule.c.
+        let mut not_visited = vec![("_random", 8)];
+        // `partial`, the last word of `PickleState`: `pickle_traverse`, Modules/_pickle.c.
+        if matches!((minor, version.micro), (..=6, _) | (7, ..=6) | (8, ..=2)) {
+            not_visited.push(("_pickle", 104));
+        }
         let since = |modules: &[(u8, &'static str)]| {
             modules.iter().filter(|(first, _)| minor >= *first).map(|&(_, module)| module).collect()
         };
@@ -33,6 +49,7 @@ impl ModuleFeatures {
                 (14, "_hmac"),
             ]),
             visit_own_type: since(&[(14, "_hmac")]),
+            not_visited,
         }
     }
 }

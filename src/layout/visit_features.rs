@@ -49,6 +49,17 @@ impl VisitFeatures {
                 ],
             ),
             (contexts, SSL_CONTEXT),
+            // Modules/_elementtree.c, `treebuilder_gc_traverse`.
+            (
+                matches!(release, (7, 3..) | (8.., _)),
+                &[
+                    "TreeBuilderObject.events_append",
+                    "TreeBuilderObject.start_event_obj",
+                    "TreeBuilderObject.end_event_obj",
+                    "TreeBuilderObject.start_ns_event_obj",
+                    "TreeBuilderObject.end_ns_event_obj",
+                ],
+            ),
             // Modules/_operator.c, `methodcaller_traverse`.
             (minor >= 10, &["methodcallerobject.name"]),
             (minor >= 14, &["methodcallerobject.vectorcall_args", "methodcallerobject.vectorcall_kwnames"]),
@@ -125,6 +136,8 @@ mod tests {
 
     #[test]
     fn patch_releases_began_to_visit() {
+        let events = "TreeBuilderObject.events_append";
+        assert!(!of("3.7.2").visited.contains(&events) && of("3.7.3").visited.contains(&events));
         let keys = "PySSLContext.keylog_filename";
         assert!(!of("3.13.13").visited.contains(&keys) && of("3.13.14").visited.contains(&keys));
         assert!(!of("3.14.3").visited.contains(&keys) && of("3.14.4").visited.contains(&keys));

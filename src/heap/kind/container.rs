@@ -120,6 +120,9 @@ pub fn ordered_dict(space: &Space<'_>, object: Address, visit: &mut impl Visit) 
     let layout = &space.layouts.ordered_dict;
     let node_layout = &space.layouts.ordered_dict_node;
     field(space, object.plus(layout.inst_dict), Seen::ALL, visit);
+    if space.features.ordered_dict_visits_weak_references {
+        field(space, object.plus(layout.weakreflist), Seen::TRAVERSED, visit);
+    }
     let used = space.image.word(object.plus(space.layouts.dict.used)).unwrap_or(0);
     let mut node = space.image.pointer(object.plus(layout.first)).unwrap_or(Address::NULL);
     let mut left = used.saturating_add(1);

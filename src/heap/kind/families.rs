@@ -251,6 +251,25 @@ pub const FAMILIES: &[Family] = &[
         &["set_sni_cb", "msg_cb"],
         &["keylog_filename", "psk_client_callback", "psk_server_callback"],
     ),
+    // _elementtree.c, `treebuilder_gc_traverse`: what it does with events from 3.7.3 on.
+    family(
+        &["xml.etree.ElementTree.TreeBuilder"],
+        "TreeBuilderObject",
+        &[
+            "root",
+            "this",
+            "last",
+            "last_for_tail",
+            "data",
+            "stack",
+            "pi_factory",
+            "comment_factory",
+            "element_factory",
+            "pi_event_obj",
+            "comment_event_obj",
+        ],
+        &["events_append", "start_event_obj", "end_event_obj", "start_ns_event_obj", "end_ns_event_obj"],
+    ),
     // _elementtree.c, `xmlparser_gc_traverse`: its module (3.12.2 on) is held.
     family(
         &["xml.etree.ElementTree.XMLParser"],

@@ -16,10 +16,6 @@ use crate::heap::work::FREE_WORDS;
 /// The longest list of cached calls that is believed.
 const MOST_LINKS: u64 = 1 << 32;
 
-/// Words of a module's state, by module and offset, that its traverse leaves out though it has one:
-/// `_random_traverse`, Modules/_randommodule.c.
-const NOT_VISITED: &[(&[u8], u64)] = &[(b"_random", 8)];
-
 /// `module_traverse`, Objects/moduleobject.c: the dict, and what the module's own `m_traverse` visits
 /// in its state, which is scanned.
 pub fn module(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
@@ -31,6 +27,7 @@ pub fn module(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
     if is_one_of(&space.features.modules.visit_own_type) {
         field(space, object.plus(space.layouts.object.type_pointer), Seen::ALL, visit);
     }
+    let not_visited: Vec<u64> = space.features.modules.not_visited_of(&state.name).collect();
     let visits_atoms = is_one_of(&space.features.modules.visit_atoms);
     let seen = if state.is_traversed { Seen::ALL } else { Seen::HELD };
     module_state::beyond_words(space, &state.name, (state.address, state.words), visit);
@@ -42,7 +39,7 @@ pub fn module(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
         if word % 8 != 0 || word <= 4096 || (space.features.asyncio_free_list_bug && space.is_dead(target)) {
             return;
         }
-        if NOT_VISITED.contains(&(state.name.as_slice(), at)) {
+        if not_visited.contains(&at) {
             visit(target, Seen::HELD.with(Seen::SCANNED));
             return;
         }
@@ -273,8 +270,9 @@ pub fn lru_cache(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
     for offset in [layout.cache, layout.function, layout.cache_info_type, layout.dict] {
         field(space, object.plus(offset), Seen::ALL, visit);
     }
-    optional_field(space, object, layout.kwd_mark, Seen::ALL, visit);
-    optional_field(space, object, layout.element_type, Seen::ALL, visit);
+    for offset in [layout.kwd_mark, layout.element_type, layout.max_size_object] {
+        optional_field(space, object, offset, Seen::ALL, visit);
+    }
 }
 
 /// `teedataobject_traverse`, Modules/itertoolsmodule.c.

@@ -46,6 +46,7 @@ structures! {
     LruCache = "lru_cache_object" {
         root: u64 = "root", typed: u64 = "typed", cache: u64 = "cache", hits: u64 = "hits",
         function: u64 = "func", max_size: u64 = "maxsize", misses: u64 = "misses",
+        max_size_object: Option<u64> = "maxsize_O",
         kwd_mark: Option<u64> = "kwd_mark", element_type: Option<u64> = "lru_list_elem_type",
         cache_info_type: u64 = "cache_info_type", dict: u64 = "dict", weakreflist: Option<u64> = "weakreflist",
         root_next: u64 = "root.next",
