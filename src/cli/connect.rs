@@ -14,6 +14,7 @@ use crate::inspection::CoreRequest;
 use crate::inspection::InspectionError;
 use crate::inspection::Request;
 use crate::inspection::locate::Located;
+use crate::layout::LayoutError;
 use crate::runtime::interpreters::RuntimeError;
 use crate::target::capture::CaptureOptions;
 use crate::target::capture::Progress;
@@ -162,6 +163,8 @@ fn hint(error: &InspectionError) -> Option<String> {
         InspectionError::Target(error) => return error.hint(),
         InspectionError::Core(error) => return error.hint(),
         InspectionError::NotPython => "list the Python processes with: pgrep -a python",
+        // Neither debug information nor a guess helps.
+        InspectionError::Layout(LayoutError::NoRuntime { .. }) => return None,
         InspectionError::UnknownVersion { .. } | InspectionError::Layout(_) => {
             "give the directory of its debug file with --debug-dir, or try --best-effort"
         }

@@ -14,6 +14,7 @@ pub mod gil;
 pub mod heapy_features;
 pub mod identify;
 pub mod module_features;
+pub mod obstacles;
 pub mod schema;
 pub mod table;
 pub mod tables;
@@ -97,9 +98,10 @@ pub enum LayoutError {
         /// The newest release of the tables.
         newest: Version,
     },
-    /// There is nothing to start from.
+    /// There is nothing to start from; see [`obstacles`].
     #[error(
-        "CPython {version} is not supported: before 3.7 there is no `_PyRuntime` from which to find its interpreters and its collector"
+        "CPython {version} is not supported: before 3.7 there is no `_PyRuntime` from which to find its interpreters and its collector; {}",
+        obstacles::of(*.version)
     )]
     NoRuntime {
         /// The version.

@@ -19,7 +19,10 @@ pub struct ModuleFeatures {
 impl ModuleFeatures {
     /// Offsets of the words of the state of the module called `name` that it does not visit.
     pub fn not_visited_of(&self, name: &[u8]) -> impl Iterator<Item = u64> {
-        self.not_visited.iter().filter(move |(module, _)| module.as_bytes() == name).map(|&(_, offset)| offset)
+        self.not_visited
+            .iter()
+            .filter(move |(module, _)| module.as_bytes() == name)
+            .map(|&(_, offset)| offset)
     }
 
     /// The facts of a release of CPython 3.

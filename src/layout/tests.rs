@@ -105,13 +105,16 @@ fn offsets_copied_from_headers_by_hand() {
 
 #[test]
 fn an_old_version_says_what_stands_in_the_way() {
-    let mut request = request(Version::release(2, 7, 18), false);
-    request.best_effort = true;
-    let error = resolve(&request).unwrap_err().to_string();
-    assert!(
-        error.contains("CPython 2.7.18 is not supported: before 3.7 there is no `_PyRuntime`"),
-        "{error}"
-    );
+    for (version, obstacle) in [
+        (Version::release(2, 7, 18), "old-style classes"),
+        (Version::release(3, 6, 15), "they are static variables"),
+    ] {
+        let mut request = request(version, false);
+        request.best_effort = true;
+        let error = resolve(&request).unwrap_err().to_string();
+        let expected = format!("CPython {version} is not supported: before 3.7 there is no `_PyRuntime`");
+        assert!(error.contains(&expected) && error.contains(obstacle), "{error}");
+    }
 }
 
 #[test]

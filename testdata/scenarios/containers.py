@@ -2,6 +2,7 @@
 import array
 import collections
 import types
+import weakref
 
 import ready
 
@@ -124,6 +125,12 @@ ordered[-1].attribute = 'of an ordered dict'
 ordered[2].move_to_end('1')
 del ordered[2]['3']
 subclassed = type('Ordered', (collections.OrderedDict,), {})(a=1, b=[2])
+# Releases differ in what these visit and in how large they are.
+watchers = [weakref.ref(ordered[0]), weakref.ref(ordered[1], print), weakref.ref(subclassed)]
+emptied = collections.OrderedDict((str(number), [number]) for number in range(100))
+emptied.clear()
+made_by_update = collections.OrderedDict()
+made_by_update.update((str(number), [number]) for number in range(100))
 default = collections.defaultdict(list)
 for number in range(30):
     default[number % 7].append(number)

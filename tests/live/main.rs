@@ -8,6 +8,7 @@ mod environments;
 mod oracle;
 mod program;
 mod real_programs;
+mod refused;
 mod stats;
 
 use environments::Environment;
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     // Every test keeps an interpreter and heapattach busy; both are slow when they wait for each other.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let environments = environments::all();
-    let mut trials = Vec::new();
+    let mut trials = refused::trials();
     for environment in environments {
         if let Some(problem) = environment.problem.clone() {
             trials.push(skipped(&environment, trials.len(), problem));

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -76,4 +77,16 @@ pub(crate) fn get(port: u16, path: &str) -> std::io::Result<u16> {
     stream.read_to_end(&mut answer)?;
     let status = String::from_utf8_lossy(&answer).split(' ').nth(1).and_then(|word| word.parse().ok());
     status.ok_or_else(|| std::io::Error::other("no status line"))
+}
+
+/// An interpreter of a minor version (`2.7`), whether heapattach knows it or not.
+pub(crate) fn installed(minor: &str) -> Option<PathBuf> {
+    let versions = PathBuf::from(std::env::var_os("HOME")?).join(".pyenv/versions");
+    let entries = std::fs::read_dir(versions).into_iter().flatten().filter_map(Result::ok);
+    let of_minor =
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{minor}.")));
+    let installed = of_minor.map(|entry| entry.path().join("bin/python")).find(|python| python.exists());
+    let name = format!("python{minor}");
+    let found = Command::new(&name).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    installed.or_else(|| found.is_ok_and(|status| status.success()).then(|| name.into()))
 }

@@ -3,13 +3,13 @@
 use crate::environments::Environment;
 use crate::environments::project;
 use crate::program::Program;
+use crate::program::installed;
 use libtest_mimic::Failed;
 use libtest_mimic::Trial;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
-use std::process::Stdio;
 
 /// One test of the pickles, one of the examples.
 pub(crate) fn trials(environment: &Environment) -> Vec<Trial> {
@@ -68,7 +68,7 @@ fn check_pickles(python: &Path) -> Result<(), Failed> {
     }
     check(python, &files)?;
     // Python 2 reads protocols 0 to 2.
-    if let Some(python) = python_2() {
+    if let Some(python) = installed("2.7") {
         check(&python, &files[..3])?;
     }
     Ok(())
@@ -81,15 +81,6 @@ fn check(python: &Path, files: &[PathBuf]) -> Result<(), Failed> {
         command.arg(protocol.to_string()).arg(file);
     }
     succeed(&mut command).map(drop)
-}
-
-fn python_2() -> Option<PathBuf> {
-    let versions = PathBuf::from(std::env::var_os("HOME")?).join(".pyenv/versions");
-    let entries = std::fs::read_dir(versions).ok()?.filter_map(Result::ok);
-    let of_2 = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("2.7"));
-    let installed = of_2.map(|entry| entry.path().join("bin/python")).find(|python| python.exists());
-    let found = Command::new("python2.7").arg("-V").stderr(Stdio::null()).status();
-    installed.or_else(|| found.is_ok_and(|status| status.success()).then(|| PathBuf::from("python2.7")))
 }
 
 /// A remote shell that stays here: what `ssh` would do with its two arguments.
