@@ -107,6 +107,14 @@ pub enum LayoutError {
         /// The version.
         version: Version,
     },
+    /// Every object begins with two more words, and only debug information says where the rest is.
+    #[error(
+        "no layout is known for CPython {version} built with --with-trace-refs: there is no debug information of it"
+    )]
+    TracedReferences {
+        /// The version.
+        version: Version,
+    },
     /// The minor version is known, this release or build is not.
     #[error(
         "no layout is known for this build of CPython {version} ({build}): {size} is {found}, not {expected}"
@@ -137,6 +145,10 @@ const DWARF: &str = "DWARF";
 
 /// `_PyRuntime` is in Python/pylifecycle.c since this version.
 const FIRST_WITH_RUNTIME: (u8, u8) = (3, 7);
+
+/// `--with-trace-refs` links all objects by two words at their start up to this version
+/// (`_PyObject_HEAD_EXTRA`, Include/object.h).
+const LAST_WITH_LINKS: (u8, u8) = (3, 12);
 
 /// Sizes that tell a build apart: the runtime publishes them from 3.13 on.
 const TELLING_SIZES: &[&str] = &[
@@ -194,6 +206,11 @@ fn choose_table(request: &ResolveRequest) -> Result<Chosen, LayoutError> {
     let (version, build) = (request.version, request.build);
     if (version.major, version.minor) < FIRST_WITH_RUNTIME {
         return Err(LayoutError::NoRuntime { version });
+    }
+    let has_links = build.trace_refs && (version.major, version.minor) <= LAST_WITH_LINKS;
+    let describes_objects = |dwarf: &Table| dwarf.get("sizeof(PyObject)").is_some();
+    if has_links && !request.dwarf.as_ref().is_some_and(describes_objects) {
+        return Err(LayoutError::TracedReferences { version });
     }
     let Some(series) = tables::find_series(version, build.free_threaded) else {
         return choose_nearest(request);

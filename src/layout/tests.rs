@@ -146,3 +146,19 @@ fn a_size_that_does_not_fit_is_refused_unless_asked() {
     request.best_effort = true;
     assert!(resolve(&request).unwrap().is_guess);
 }
+
+#[test]
+fn traced_references_need_debug_information() {
+    let mut request = request(Version::release(3, 7, 16), false);
+    request.build = Build { debug: true, trace_refs: true, ..Build::default() };
+    request.best_effort = true;
+    assert!(matches!(resolve(&request), Err(LayoutError::TracedReferences { .. })));
+    let newer = ResolveRequest { version: Version::release(3, 13, 0), ..request.clone() };
+    assert!(resolve(&newer).is_ok(), "the links are apart");
+    let mut dwarf = Table::default();
+    dwarf.insert("sizeof(PyObject)", Entry::at(32));
+    dwarf.insert("PyObject.ob_refcnt", Entry::at(16));
+    dwarf.insert("PyObject.ob_type", Entry::at(24));
+    request.dwarf = Some(dwarf);
+    assert_eq!(resolve(&request).unwrap().layouts.object.type_pointer, 24);
+}

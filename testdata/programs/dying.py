@@ -16,6 +16,8 @@ class Node(object):
 
 WORD = ctypes.sizeof(ctypes.c_size_t)
 TYPE = object.__basicsize__ - WORD
+# Bytes of a collector's head, which is before the object: two words from 3.8 on.
+HEAD = max(2 * WORD, sys.getsizeof([]) - [].__sizeof__())
 nodes = [Node(None) for _ in range(20000)]
 for index, node in enumerate(nodes):
     node.other = nodes[index - 1]
@@ -51,7 +53,7 @@ def overwritten():
 
 def lists():
     """The collector's list leads in a circle, and half of it cannot be reached."""
-    head = id(nodes[15000]) - 2 * WORD
+    head = id(nodes[15000]) - HEAD
     write(head, head)
     write(head + WORD, head)
     os.abort()
