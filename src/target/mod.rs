@@ -30,6 +30,7 @@ pub mod process_state;
 mod ptrace;
 pub mod remote_memory;
 pub mod signals;
+mod soft_dirty;
 mod watchdog;
 mod write_tracking;
 

@@ -71,6 +71,7 @@ mod request {
 
 /// A `userfaultfd` and the ranges registered with it.
 pub(super) struct WriteTracking {
+    pid: i32,
     descriptor: OwnedFd,
     registered: Vec<AddressRange>,
 }
@@ -88,15 +89,17 @@ impl WriteTracking {
         // SAFETY: the descriptor was made just now and is nobody else's.
         #[expect(unsafe_code, reason = "a raw descriptor becomes ours")]
         let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Self::with(descriptor).and_then(Self::try_on_ourselves).unwrap_or(false)
+        Self::with(descriptor, std::process::id().cast_signed())
+            .and_then(Self::try_on_ourselves)
+            .unwrap_or(false)
     }
 
-    fn with(descriptor: OwnedFd) -> Result<Self, Errno> {
+    fn with(descriptor: OwnedFd, pid: i32) -> Result<Self, Errno> {
         let mut api = request::Api { version: API, features: FEATURES, ioctls: 0 };
         #[expect(unsafe_code, reason = "an ioctl that no library wraps")]
         // SAFETY: the argument has the kernel's layout and outlives the call.
         unsafe { request::api(descriptor.as_raw_fd(), &raw mut api) }?;
-        Ok(Self { descriptor, registered: Vec::new() })
+        Ok(Self { pid, descriptor, registered: Vec::new() })
     }
 
     /// Two of four pages are written to, one of them after the protection.
@@ -110,7 +113,7 @@ impl WriteTracking {
         if self.register(&[range]) != 1 {
             return Ok(false);
         }
-        let mut pagemap = Pagemap::open(std::process::id().cast_signed()).map_err(|_| Errno::EIO)?;
+        let mut pagemap = Pagemap::open(self.pid).map_err(|_| Errno::EIO)?;
         let mut protected = Vec::new();
         pagemap.protect_written(range, &mut protected).map_err(failed)?;
         map[2 * PAGE] = 2;
@@ -147,7 +150,7 @@ impl WriteTracking {
             injection.call(libc::SYS_close, [u64::from(descriptor.unsigned_abs()), 0, 0, 0, 0])?;
             injection.end()?;
             let pause = live.release().pause;
-            let tracking = ours.and_then(Self::with);
+            let tracking = ours.and_then(|descriptor| Self::with(descriptor, pid));
             tracking
                 .map(|tracking| (tracking, pause))
                 .map_err(|error| format!("its userfaultfd cannot be used: {error}"))
@@ -171,6 +174,11 @@ impl WriteTracking {
             }
         }
         self.registered.len() - before
+    }
+
+    /// The process whose it is.
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// What is registered.

@@ -15,6 +15,7 @@ mod preparation;
 mod scatter;
 mod slots;
 mod stop_and_copy;
+mod tracking;
 
 use crate::address::Address;
 use crate::target::Capture;

@@ -94,6 +94,19 @@ impl Plan {
         resident.map(|&(range, _)| range).collect()
     }
 
+    /// The ranges of pages to copy of mapped files, sorted.
+    pub(super) fn runs_of_files(&self, pagemap: &mut Pagemap) -> Result<Vec<AddressRange>, TargetError> {
+        let mut runs = Vec::new();
+        for &(range, wanted) in &self.parts {
+            match wanted {
+                Wanted::Resident => {}
+                Wanted::Changed => pagemap.find(range, Pages::Anonymous, &mut runs)?,
+                Wanted::Whole => runs.push(range),
+            }
+        }
+        Ok(runs)
+    }
+
     /// The ranges of pages to copy, and those of them that were written to since they were protected: all
     /// that never were. Both sorted.
     pub(super) fn written_runs(

@@ -19,22 +19,19 @@ use crate::target::capture::scatter;
 use crate::target::capture::slots::Slots;
 use crate::target::capture::slots::intersection;
 use crate::target::capture::slots::union;
+use crate::target::capture::tracking::Tracking;
+use crate::target::capture::tracking::Way;
 use crate::target::image::PAGE;
 use crate::target::image::Segment;
-use crate::target::inject::Means;
 use crate::target::live::StopLimits;
 use crate::target::live::on_a_thread;
 use crate::target::live::while_stopped;
-use crate::target::pagemap::Pagemap;
 use crate::target::priority;
-use crate::target::proc_maps::read_mappings;
-use crate::target::write_tracking::WriteTracking;
 use std::time::Duration;
 use std::time::Instant;
 
-/// Reading the mappings, and finding the written pages of a gigabyte, in the stop.
+/// Reading the mappings in the stop.
 const FIXED: Duration = Duration::from_millis(1);
-const SCAN_PER_GIBIBYTE: f64 = 0.002;
 /// Bytes that are copied in a second in the stop, in pieces.
 const COPY_RATE: f64 = 3.0e9;
 const PER_THREAD: Duration = Duration::from_micros(10);
@@ -56,27 +53,22 @@ impl Strategy for Precopy {
     }
 
     fn expected_pause(&self, subject: &Subject<'_>) -> Result<Duration, Setback> {
-        means(subject)?;
-        if !WriteTracking::is_supported() {
-            let reason = "this kernel does not tell which pages are written to (it needs Linux 6.7)";
-            return Err(Setback::Unusable(reason.to_owned()));
-        }
-        Ok(predicted(subject.forecast.bytes, FEW, subject.forecast.threads))
+        let looking = Way::find(subject)?.expected(subject.forecast.bytes);
+        Ok(predicted(looking, FEW, subject.forecast.threads))
     }
 
     fn take(&self, subject: &Subject<'_>, statistics: &mut CaptureStatistics) -> Result<Taken, Setback> {
-        let means = means(subject)?;
+        let way = Way::find(subject)?;
         let mut preparation = Preparation::new(subject)?;
         let watch = subject.options.step_watch;
-        let (tracking, pause) =
-            WriteTracking::of_process(subject.pid, &means, watch).map_err(Setback::Unusable)?;
-        // One thread stood still for it.
-        note_stop(statistics, pause);
+        let (tracking, waited) = way.start(subject)?;
+        // One thread stood still for it, or those that had page faults.
+        note_stop(statistics, waited);
         let mut rounds = Rounds { slots: Slots::default(), tracking, failed: Vec::new() };
-        rounds.register(&preparation);
+        let first = rounds.tracking.begin(&preparation.plan)?;
         step(watch, "registered");
         let stopped = rounds
-            .run(&mut preparation, subject)
+            .run(first, &mut preparation, subject)
             .and_then(|left| rounds.stop(&mut preparation, statistics, left));
         let Rounds { tracking, .. } = rounds;
         step(watch, "unregistering");
@@ -91,81 +83,94 @@ fn step(watch: Option<crate::target::inject::StepWatch<'_>>, name: &'static str)
     }
 }
 
-fn means(subject: &Subject<'_>) -> Result<Means, Setback> {
-    if subject.holder != subject.pid {
-        return Err(Setback::Unusable("its first thread has ended".to_owned()));
-    }
-    Means::find(subject.pid, &read_mappings(subject.pid)?).map_err(Setback::Unusable)
-}
-
-/// How long the stop will take with so many bytes left to copy.
-fn predicted(memory: u64, left: u64, threads: usize) -> Duration {
-    let scanning = memory as f64 / f64::from(1 << 30) * SCAN_PER_GIBIBYTE;
-    let copying = left as f64 / COPY_RATE;
+/// How long the stop will take with so many bytes left to copy, when finding them takes so long.
+fn predicted(looking: Duration, left: u64, threads: usize) -> Duration {
+    let copying = Duration::from_secs_f64(left as f64 / COPY_RATE);
     FIXED
-        .saturating_add(Duration::from_secs_f64(scanning + copying))
+        .saturating_add(looking)
+        .saturating_add(copying)
         .saturating_add(PER_THREAD.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX)))
 }
 
 /// The copy as it grows.
 struct Rounds {
     slots: Slots,
-    tracking: WriteTracking,
+    tracking: Box<dyn Tracking>,
     /// Pages that could not be read while the process ran: to be read again, if they are there.
     failed: Vec<AddressRange>,
 }
 
 impl Rounds {
-    /// Registers the anonymous memory and protects it: what is written to from now on is noticed.
-    fn register(&mut self, preparation: &Preparation<'_>) {
-        self.tracking.register(&preparation.plan.anonymous());
-    }
-
-    /// What was written to since the last time.
-    fn written(&self, pagemap: &mut Pagemap) -> Result<Vec<AddressRange>, TargetError> {
-        let mut found = Vec::new();
-        for &range in self.tracking.registered() {
-            pagemap.protect_written(range, &mut found)?;
-        }
-        Ok(found)
-    }
-
-    /// Copies in rounds until little is left, and says how much; gives up if that does not help.
-    fn run(&mut self, preparation: &mut Preparation<'_>, subject: &Subject<'_>) -> Result<u64, Setback> {
-        let options = preparation.options;
-        let mut pagemap = Pagemap::open(preparation.holder)?;
-        let mut before = u64::MAX;
-        for round in 0..MOST_ROUNDS {
-            options.check_signals()?;
-            let written = preparation.buffers.leave_out(&self.written(&mut pagemap)?).0;
-            let bytes = total(&written);
-            let pieces = self.slots.place(&written);
-            if self.slots.used() > preparation.destination.capacity() {
-                return Err(Setback::Unusable("it grows faster than it can be copied".to_owned()));
+    /// Copies what there is at first, then in rounds what is written to meanwhile, until little is left or a
+    /// round does not help; says how much, and gives up if it is too much.
+    fn run(
+        &mut self,
+        first: Vec<AddressRange>,
+        preparation: &mut Preparation<'_>,
+        subject: &Subject<'_>,
+    ) -> Result<u64, Setback> {
+        let mut before = self.round(&first, preparation, 2)?;
+        for _ in 1..MOST_ROUNDS {
+            preparation.options.check_signals()?;
+            let written = self.tracking.written(&preparation.plan)?;
+            if !self.tracking.forgets() {
+                // All of it will have to be copied in the stop, whether it is copied now or not.
+                before = total(&preparation.buffers.leave_out(&written).0);
+                break;
             }
-            let destination = preparation.destination.bytes();
-            let limits = Limits { signals: options.signals, until: None };
-            let is_short = round > 0 && bytes < SHORT_ROUND;
-            let holder = preparation.holder;
-            let holes = on_a_thread(|| {
-                if is_short {
-                    priority::raise();
-                }
-                scatter::copy(holder, &pieces, destination, if is_short { 1 } else { 2 }, limits)
-            })?;
-            self.failed = union(&self.failed, &sorted(holes));
-            options.report(Stage::Copying, self.slots.used().saturating_sub(bytes), self.slots.used());
-            step(options.step_watch, "a round is done");
+            let bytes = total(&preparation.buffers.leave_out(&written).0);
+            self.round(&written, preparation, if bytes < SHORT_ROUND { 1 } else { 2 })?;
             let shrinks = bytes < before / 5 * 4;
             before = bytes;
-            if round > 0 && (bytes < FEW || !shrinks) {
+            if bytes < FEW || !shrinks {
                 break;
             }
         }
-        let left = before;
-        let expected = predicted(self.slots.used(), left, subject.forecast.threads);
+        self.decide(before, preparation, subject)
+    }
+
+    /// Copies these pages while the process runs: with one thread before all ordinary ones, or with two. Gives
+    /// the bytes.
+    fn round(
+        &mut self,
+        written: &[AddressRange],
+        preparation: &mut Preparation<'_>,
+        threads: u32,
+    ) -> Result<u64, Setback> {
+        let options = preparation.options;
+        let wanted = preparation.buffers.leave_out(written).0;
+        let pieces = self.slots.place(&wanted);
+        if self.slots.used() > preparation.destination.capacity() {
+            return Err(Setback::Unusable("it grows faster than it can be copied".to_owned()));
+        }
+        let destination = preparation.destination.bytes();
+        let limits = Limits { signals: options.signals, until: None };
+        let holder = preparation.holder;
+        let holes = on_a_thread(|| {
+            if threads == 1 {
+                priority::raise();
+            }
+            scatter::copy(holder, &pieces, destination, threads, limits)
+        })?;
+        self.failed = union(&self.failed, &sorted(holes));
+        let bytes = total(&wanted);
+        options.report(Stage::Copying, self.slots.used().saturating_sub(bytes), self.slots.used());
+        step(options.step_watch, "a round is done");
+        Ok(bytes)
+    }
+
+    /// Whether to stop the process with so many bytes left.
+    fn decide(
+        &self,
+        left: u64,
+        preparation: &Preparation<'_>,
+        subject: &Subject<'_>,
+    ) -> Result<u64, Setback> {
+        self.check()?;
+        let looking = self.tracking.time_at_the_end(self.slots.used());
+        let expected = predicted(looking, left, subject.forecast.threads);
         let worth_it = SHORT_PAUSE.max(subject.forecast.pause * 2 / 3);
-        if expected > options.longest_pause.unwrap_or(Duration::MAX).min(worth_it) {
+        if expected > preparation.options.longest_pause.unwrap_or(Duration::MAX).min(worth_it) {
             return Err(Setback::Unusable(format!(
                 "it writes to memory too fast: {} MiB in the time of one round, which would take about {} ms",
                 left >> 20,
@@ -173,6 +178,11 @@ impl Rounds {
             )));
         }
         Ok(left)
+    }
+
+    /// Gives up when it is not known what was written to.
+    fn check(&self) -> Result<(), Setback> {
+        self.tracking.trouble().map_or(Ok(()), |trouble| Err(Setback::Unusable(trouble.to_owned())))
     }
 
     /// Stops the process and copies the rest.
@@ -184,7 +194,7 @@ impl Rounds {
     ) -> Result<Stopped, Setback> {
         let options = preparation.options;
         let threads = crate::target::proc_status::describe(preparation.pid)?.threads;
-        let expected = predicted(self.slots.used(), left, threads);
+        let expected = predicted(self.tracking.time_at_the_end(self.slots.used()), left, threads);
         statistics.expected_pause_ns = u64::try_from(expected.as_nanos()).unwrap_or(u64::MAX);
         let limits = StopLimits { deadline: options.stop_deadline, signals: options.signals };
         loop {
@@ -192,6 +202,7 @@ impl Rounds {
             let pid = preparation.pid;
             let (stopped, stop) = while_stopped(pid, limits, || self.copy_rest(preparation, is_last))?;
             let pause = note_stop(statistics, stop.pause);
+            self.check()?;
             let Some(stopped) = stopped else {
                 wait_for_collector(preparation.holder, options, statistics.retries)?;
                 statistics.retries += 1;
@@ -213,14 +224,10 @@ impl Rounds {
     }
 
     /// One more round while the process runs.
-    fn catch_up(&mut self, preparation: &mut Preparation<'_>) -> Result<(), TargetError> {
-        let written = self.written(&mut Pagemap::open(preparation.holder)?)?;
-        let pieces = self.slots.place(&preparation.buffers.leave_out(&written).0);
-        if self.slots.used() <= preparation.destination.capacity() {
-            let limits = Limits { signals: preparation.options.signals, until: None };
-            let destination = preparation.destination.bytes();
-            let holes = scatter::copy(preparation.holder, &pieces, destination, 2, limits)?;
-            self.failed = union(&self.failed, &sorted(holes));
+    fn catch_up(&mut self, preparation: &mut Preparation<'_>) -> Result<(), Setback> {
+        if self.tracking.forgets() {
+            let written = self.tracking.written(&preparation.plan)?;
+            self.round(&written, preparation, 2)?;
         }
         Ok(())
     }
@@ -238,12 +245,11 @@ impl Rounds {
             return Ok(None);
         }
         preparation.plan.refresh(preparation.holder, &preparation.files)?;
-        let mut pagemap = Pagemap::open(preparation.holder)?;
-        let (resident, written) = preparation.plan.written_runs(&mut pagemap)?;
+        let found = self.tracking.at_the_end(&preparation.plan)?;
         preparation.buffers.look_again(preparation.holder);
-        let (runs, left_out) = preparation.buffers.leave_out(&resident);
+        let (runs, left_out) = preparation.buffers.leave_out(&found.runs);
         let unknown = union(&self.slots.without(&runs), &self.failed);
-        let rest = intersection(&runs, &union(&written, &unknown));
+        let rest = intersection(&runs, &union(&found.written, &unknown));
         let pieces = self.slots.place(&rest);
         let needed = self.slots.used();
         let mut holes = Vec::new();
@@ -297,4 +303,143 @@ impl Stopped {
 fn sorted(mut ranges: Vec<AddressRange>) -> Vec<AddressRange> {
     ranges.sort_unstable_by_key(|range| range.start);
     ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::target::CaptureOptions;
+    use crate::target::capture::forecast::forecast;
+    use crate::target::capture::plan::Plan;
+    use crate::target::capture::tracking::Written;
+    use crate::target::pagemap::Pagemap;
+    use crate::target::write_tracking::WriteTracking;
+    use std::io::BufRead;
+    use std::io::BufReader;
+    use std::process::Child;
+    use std::process::Command;
+    use std::process::Stdio;
+
+    const PAGES: u64 = 2000;
+
+    /// Writes one number to page after page, then the next.
+    const WRITER: &str = "
+import ctypes, mmap, sys
+pages = int(sys.argv[1])
+area = mmap.mmap(-1, pages * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+words = memoryview(area).cast('Q')
+print(ctypes.addressof(ctypes.c_char.from_buffer(area)), flush=True)
+number = 0
+while True:
+    number += 1
+    for index in range(0, pages * 512, 512):
+        words[index] = number
+";
+
+    /// Tells everything since the beginning each time, as soft-dirty bits do.
+    struct SinceTheBeginning {
+        tracking: WriteTracking,
+        asked: u32,
+        trouble: Option<&'static str>,
+    }
+
+    impl Tracking for SinceTheBeginning {
+        fn begin(&mut self, plan: &Plan) -> Result<Vec<AddressRange>, TargetError> {
+            self.tracking.begin(plan)
+        }
+
+        fn written(&mut self, plan: &Plan) -> Result<Vec<AddressRange>, TargetError> {
+            self.asked += 1;
+            assert_eq!(self.asked, 1, "another round would copy the same again");
+            let (_, written) = plan.written_runs(&mut Pagemap::open(self.tracking.pid())?)?;
+            Ok(intersection(&written, &union(&plan.anonymous(), &[])))
+        }
+
+        fn forgets(&self) -> bool {
+            false
+        }
+
+        fn at_the_end(&mut self, plan: &Plan) -> Result<Written, TargetError> {
+            self.tracking.at_the_end(plan)
+        }
+
+        fn time_at_the_end(&self, bytes: u64) -> Duration {
+            self.tracking.time_at_the_end(bytes)
+        }
+
+        fn trouble(&self) -> Option<&'static str> {
+            self.trouble
+        }
+    }
+
+    struct Writer(Child);
+
+    impl Drop for Writer {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+    fn writer() -> Option<(Writer, i32, Address)> {
+        if !WriteTracking::is_supported() {
+            eprintln!("SKIPPED: this kernel has no asynchronous userfaultfd");
+            return None;
+        }
+        let mut command = Command::new("python3");
+        command.args(["-c", WRITER]).arg(PAGES.to_string()).stdout(Stdio::piped());
+        let Ok(mut child) = command.spawn() else {
+            eprintln!("SKIPPED: python3 not found");
+            return None;
+        };
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let pid = child.id().cast_signed();
+        Some((Writer(child), pid, Address::new(line.trim().parse().unwrap())))
+    }
+
+    /// Copies the writer as soft-dirty bits would have it. `None` if it writes too fast for that.
+    fn copy(pid: i32, trouble: Option<&'static str>) -> Result<Image, String> {
+        let options = CaptureOptions { with_buffers: true, ..CaptureOptions::default() };
+        let subject = Subject { pid, holder: pid, options: &options, forecast: forecast(pid).unwrap() };
+        let mut statistics = CaptureStatistics::default();
+        let reason = |setback| match setback {
+            Setback::Unusable(reason) => reason,
+            Setback::Failed(error) => panic!("{error}"),
+        };
+        let Way::Descriptor(means) = Way::find(&subject).map_err(reason)? else { panic!("not that way") };
+        let mut preparation = Preparation::new(&subject).unwrap();
+        let (tracking, _) = WriteTracking::of_process(pid, &means, None)?;
+        let tracking = Box::new(SinceTheBeginning { tracking, asked: 0, trouble });
+        let mut rounds = Rounds { slots: Slots::default(), tracking, failed: Vec::new() };
+        let first = rounds.tracking.begin(&preparation.plan).unwrap();
+        let left = rounds.run(first, &mut preparation, &subject).map_err(reason)?;
+        let stopped = rounds.stop(&mut preparation, &mut statistics, left).map_err(reason)?;
+        Ok(stopped.into_taken(preparation).image)
+    }
+
+    #[test]
+    fn what_is_told_again_and_again_is_copied_in_the_stop() {
+        let Some((_writer, pid, start)) = writer() else { return };
+        let mut copies = 0;
+        for _ in 0..10 {
+            // On a busy machine a round may take so long that too much is left.
+            let Ok(image) = copy(pid, None) else { continue };
+            let number = |page: u64| image.word(start.plus(page * PAGE)).unwrap_or(0);
+            let numbers: Vec<u64> = (0..PAGES).map(number).collect();
+            let newest = numbers[0];
+            let new = numbers.partition_point(|&number| number == newest);
+            assert!(newest > 0 && numbers[new..].iter().all(|&number| number == newest - 1), "{numbers:?}");
+            copies += 1;
+        }
+        assert!(copies > 0, "it never worked");
+    }
+
+    #[test]
+    fn trouble_ends_it() {
+        let Some((_writer, pid, _)) = writer() else { return };
+        assert_eq!(copy(pid, Some("of some kind")).err().unwrap(), "of some kind");
+    }
 }
