@@ -54,7 +54,8 @@ pub(super) fn capture_arguments() -> [Arg; 4] {
                  precopy   copy while it runs, then stop it for what it wrote meanwhile: the shortest\n  \
                  in-place  stop it for as long as the analysis takes: when the copy does not fit\n  \
                  auto      copy; with --allow-inject, what stops it least\n\
-                 fork and precopy execute a few system calls in the process.",
+                 fork and precopy execute a few system calls in the process. Where precopy cannot\n\
+                 (Linux before 6.7, a seccomp filter), it clears the soft-dirty bits of its pages.",
             ),
         Arg::new("allow-inject")
             .long("allow-inject")

@@ -38,7 +38,7 @@ use crate::layout::table::Table;
 use crate::runtime::collector;
 use crate::runtime::collector::CollectorList;
 use crate::runtime::mimalloc::Mimalloc;
-use crate::runtime::pymalloc;
+use crate::runtime::pymalloc::Pool;
 use std::sync::OnceLock;
 
 /// What a walk needs to know.
@@ -66,6 +66,8 @@ pub struct WalkRequest<'a> {
     pub keeps_references: bool,
     /// Python frames that heapy would make frame objects of, newest first (empty in the complete view).
     pub frames: &'a [Address],
+    /// The pools of pymalloc; none in builds that have mimalloc.
+    pub pools: &'a [Pool],
     /// The pages of mimalloc; none in builds that have pymalloc.
     pub mimalloc: &'a Mimalloc,
     /// The frames of other threads, of each newest first: heapy looks at them when it asks who refers to what
@@ -114,10 +116,9 @@ pub fn walk(request: &WalkRequest<'_>) -> Walk {
         let swept = sweep_tagged::sweep(space, &registry, &pages, request.mimalloc);
         (pages, swept)
     } else {
-        let pools = pymalloc::find_pools(space.image, pool_size);
-        let pages = PoolPages::new(space, &pools, pool_size);
+        let pages = PoolPages::new(space, request.pools, pool_size);
         let early = Plans::new(planner(Address::NULL), &registry);
-        let swept = sweep::sweep(space, &early, &pages, &pools);
+        let swept = sweep::sweep(space, &early, &pages, request.pools);
         (pages, swept)
     };
     anomalies.add_many(AnomalyKind::PoolCount, swept.count_mismatches, swept.first_mismatch);

@@ -43,6 +43,7 @@ use crate::runtime::mimalloc;
 use crate::runtime::mimalloc::Mimalloc;
 use crate::runtime::ownership;
 use crate::runtime::pymalloc;
+use crate::runtime::pymalloc::Pool;
 use crate::target::Capture;
 use crate::target::Image;
 use crate::target::capture::CaptureOptions;
@@ -147,13 +148,18 @@ pub fn analyse_live(
     located: &Located,
     purpose: Purpose,
 ) -> Result<Inspection, InspectionError> {
+    let pools = find_pools(&capture, located);
+    check_analysis(pid, pools.iter().map(|pool| u64::from(pool.live)).sum())?;
+    analyse_pools(capture, &pools, located, purpose)
+}
+
+/// The pools of pymalloc: none in builds without it, whatever looks like one.
+fn find_pools(capture: &Capture, located: &Located) -> Vec<Pool> {
     let features = &located.resolved.features;
-    let pools = match features.arena_table {
+    match features.arena_table {
         ArenaTable::Mimalloc => Vec::new(),
         _ => pymalloc::find_pools(&capture.image, features.pool_size as u32),
-    };
-    check_analysis(pid, pools.iter().map(|pool| u64::from(pool.live)).sum())?;
-    analyse(capture, located, purpose)
+    }
 }
 
 /// From a capture to answers. Cost: a few passes over the heap.
@@ -162,7 +168,16 @@ pub fn analyse(
     located: &Located,
     purpose: impl Into<Purpose>,
 ) -> Result<Inspection, InspectionError> {
-    let purpose = purpose.into();
+    let pools = find_pools(&capture, located);
+    analyse_pools(capture, &pools, located, purpose.into())
+}
+
+fn analyse_pools(
+    capture: Capture,
+    pools: &[Pool],
+    located: &Located,
+    purpose: Purpose,
+) -> Result<Inspection, InspectionError> {
     let view = purpose.view;
     let captured_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let resolved = &located.resolved;
@@ -188,7 +203,7 @@ pub fn analyse(
         _ => Mimalloc::default(),
     };
     let descriptions = located.descriptions.bind(&resolved.table);
-    let walk = walk_view(&space, (located, &descriptions), &runtime, (&lists, &mimalloc), purpose);
+    let walk = walk_view(&space, (located, &descriptions), &runtime, (&lists, pools, &mimalloc), purpose);
     let work = space.work.spent();
     space.work.renew();
     let mut anomalies = walk.anomalies.clone();
@@ -244,7 +259,7 @@ fn walk_view(
     space: &Space<'_>,
     (located, descriptions): (&Located, &Bound),
     runtime: &Runtime,
-    (lists, mimalloc): (&[CollectorList], &Mimalloc),
+    (lists, pools, mimalloc): (&[CollectorList], &[Pool], &Mimalloc),
     purpose: Purpose,
 ) -> Walk {
     let view = seen_in(purpose.view);
@@ -266,6 +281,7 @@ fn walk_view(
         // The interpreters share what several of them lead to.
         keeps_references: purpose.needs_references || runtime.interpreters.len() > 1,
         frames: &frames,
+        pools,
         mimalloc,
         other_frames: &other_frames,
     })

@@ -14,6 +14,10 @@
 //! `CAP_SYS_ADMIN`; to others this is of no use. What escapes both is memory that is moved away in whole page
 //! tables, replaced, and moved back, or merged with the same page of others by KSM twice, within one capture.
 //!
+//! The bits are those of a whole mapping when it is new: also of all that was there before, if the kernel joins the
+//! two. A process that maps memory beside its heap just then has written to all of it, as far as we can tell, and
+//! another strategy does better.
+//!
 //! The bits belong to the process, and one program at a time can use them. CRIU's incremental dumps do: after
 //! this, its next one must be a whole one. If somebody else clears them meanwhile, pages that were seen
 //! written to are so no longer, and the capture is given up.
@@ -68,7 +72,11 @@ impl SoftDirty {
     /// clearing all the same, and then shows all of them clear.
     pub(super) fn try_on_ourselves() -> Result<(), String> {
         let failed = |error: TargetError| format!("soft-dirty bits cannot be tried: {error}");
-        let mut map = memmap2::MmapMut::map_anon(4 * PAGE as usize)
+        // What the kernel joins with a new mapping has all its bits set: without a reserve it joins few others.
+        let mut map = memmap2::MmapOptions::new()
+            .len(4 * PAGE as usize)
+            .no_reserve_swap()
+            .map_anon()
             .map_err(|error| format!("soft-dirty bits cannot be tried: {error}"))?;
         // A huge page would have one bit for all. Without any huge pages the advice is refused.
         let _ = map.advise(memmap2::Advice::NoHugePage);
@@ -93,6 +101,7 @@ impl SoftDirty {
     ///
     /// Cost: 12 to 22 ms for each GiB in pages of 4 KiB, in which the process runs, but its page faults wait.
     pub(super) fn clear(pid: i32) -> Result<Self, TargetError> {
+        let zero = zero_place()?;
         let started = Instant::now();
         std::fs::OpenOptions::new()
             .write(true)
@@ -102,7 +111,7 @@ impl SoftDirty {
         Ok(Self {
             pid,
             places: Places::default(),
-            zero: zero_place()?,
+            zero,
             seen: Vec::new(),
             is_disturbed: false,
             clearing: started.elapsed(),

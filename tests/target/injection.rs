@@ -132,8 +132,11 @@ fn a_filter_that_kills_for_a_system_call_is_respected() {
     let Some(target) = target("filtered", 0) else { return };
     for choice in INJECTING {
         let statistics = capture(&target, choice);
-        assert_eq!(statistics.strategy, "copy");
-        assert!(statistics.notes[0].contains("seccomp filter"), "{:?}", statistics.notes);
+        if (choice, statistics.strategy) != (Choice::Precopy, "precopy") {
+            assert_eq!(statistics.strategy, "copy");
+            assert!(statistics.notes[0].contains("seccomp filter"), "{:?}", statistics.notes);
+        }
+        // Otherwise soft-dirty bits did it: the process lives, so nothing was executed in it.
         target.assert_runs();
     }
 }
@@ -209,7 +212,10 @@ fn being_killed_before_any_step_leaves_it_unharmed() {
     let Some(target) = target("vectors", 0) else { return };
     for choice in INJECTING {
         let steps = steps(&target, choice);
-        assert!(steps.len() > 15, "{steps:?}");
+        // With soft-dirty bits nothing is executed in it.
+        let by_bits = ["registered", "a round is done", "unregistering"];
+        let is_injected = choice == Choice::Fork || steps.iter().any(|step| !by_bits.contains(step));
+        assert!(steps.len() > if is_injected { 15 } else { 2 }, "{steps:?}");
         for (index, step) in steps.iter().enumerate() {
             let ended = start_dying(&target, choice, index).wait().unwrap();
             assert!(!ended.success(), "{index} {step}");

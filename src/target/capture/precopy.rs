@@ -64,7 +64,7 @@ impl Strategy for Precopy {
         let (tracking, waited) = way.start(subject)?;
         // One thread stood still for it, or those that had page faults.
         note_stop(statistics, waited);
-        let mut rounds = Rounds { slots: Slots::default(), tracking, failed: Vec::new() };
+        let mut rounds = Rounds::new(tracking, subject);
         let first = rounds.tracking.begin(&preparation.plan)?;
         step(watch, "registered");
         let stopped = rounds
@@ -94,6 +94,8 @@ fn predicted(looking: Duration, left: u64, threads: usize) -> Duration {
 
 /// The copy as it grows.
 struct Rounds {
+    /// How long copying may take in the stop before another strategy does better.
+    longest_copy: Duration,
     slots: Slots,
     tracking: Box<dyn Tracking>,
     /// Pages that could not be read while the process ran: to be read again, if they are there.
@@ -101,6 +103,11 @@ struct Rounds {
 }
 
 impl Rounds {
+    fn new(tracking: Box<dyn Tracking>, subject: &Subject<'_>) -> Self {
+        let longest_copy = SHORT_PAUSE.max(subject.forecast.pause);
+        Self { longest_copy, slots: Slots::default(), tracking, failed: Vec::new() }
+    }
+
     /// Copies what there is at first, then in rounds what is written to meanwhile, until little is left or a
     /// round does not help; says how much, and gives up if it is too much.
     fn run(
@@ -172,7 +179,8 @@ impl Rounds {
         let worth_it = SHORT_PAUSE.max(subject.forecast.pause * 2 / 3);
         if expected > preparation.options.longest_pause.unwrap_or(Duration::MAX).min(worth_it) {
             return Err(Setback::Unusable(format!(
-                "it writes to memory too fast: {} MiB in the time of one round, which would take about {} ms",
+                "in the time of one round it wrote to {} MiB: to find and copy what it writes to would take about \
+                 {} ms",
                 left >> 20,
                 expected.as_millis()
             )));
@@ -200,18 +208,18 @@ impl Rounds {
         loop {
             let is_last = statistics.retries >= options.retries;
             let pid = preparation.pid;
-            let (stopped, stop) = while_stopped(pid, limits, || self.copy_rest(preparation, is_last))?;
+            let (outcome, stop) = while_stopped(pid, limits, || self.copy_rest(preparation, is_last))?;
             let pause = note_stop(statistics, stop.pause);
-            self.check()?;
-            let Some(stopped) = stopped else {
-                wait_for_collector(preparation.holder, options, statistics.retries)?;
-                statistics.retries += 1;
-                self.catch_up(preparation)?;
-                continue;
+            let stopped = match outcome {
+                Outcome::Copied(stopped) => stopped,
+                Outcome::Busy => {
+                    wait_for_collector(preparation.holder, options, statistics.retries)?;
+                    statistics.retries += 1;
+                    self.catch_up(preparation)?;
+                    continue;
+                }
+                Outcome::GivenUp(reason) => return Err(Setback::Unusable(reason)),
             };
-            if stopped.needed > preparation.destination.capacity() {
-                return Err(Setback::Unusable("it grows faster than it can be copied".to_owned()));
-            }
             statistics.pause_ns = pause;
             statistics.threads = stop.threads;
             statistics.collecting = stopped.collecting;
@@ -232,40 +240,51 @@ impl Rounds {
         Ok(())
     }
 
-    /// What happens while the process stands still. `None` if the collector runs.
+    /// What happens while the process stands still.
     fn copy_rest(
         &mut self,
         preparation: &mut Preparation<'_>,
         even_if_busy: bool,
-    ) -> Result<Option<Stopped>, TargetError> {
+    ) -> Result<Outcome, TargetError> {
         let options = preparation.options;
         let until = options.longest_pause.map(|longest| Instant::now() + longest);
         let collecting = preparation.is_busy();
         if collecting && !even_if_busy {
-            return Ok(None);
+            return Ok(Outcome::Busy);
         }
         preparation.plan.refresh(preparation.holder, &preparation.files)?;
         let found = self.tracking.at_the_end(&preparation.plan)?;
+        if let Some(trouble) = self.tracking.trouble() {
+            return Ok(Outcome::GivenUp(trouble.to_owned()));
+        }
         preparation.buffers.look_again(preparation.holder);
         let (runs, left_out) = preparation.buffers.leave_out(&found.runs);
         let unknown = union(&self.slots.without(&runs), &self.failed);
         let rest = intersection(&runs, &union(&found.written, &unknown));
-        let pieces = self.slots.place(&rest);
-        let needed = self.slots.used();
-        let mut holes = Vec::new();
-        if needed <= preparation.destination.capacity() {
-            let limits = Limits { signals: options.signals, until };
-            holes = sorted(scatter::copy(
-                preparation.holder,
-                &pieces,
-                preparation.destination.bytes(),
-                2,
-                limits,
-            )?);
+        if Duration::from_secs_f64(total(&rest) as f64 / COPY_RATE) > self.longest_copy {
+            let mebibytes = total(&rest) >> 20;
+            return Ok(Outcome::GivenUp(format!("in the last moment {mebibytes} MiB were written to")));
         }
+        let pieces = self.slots.place(&rest);
+        if self.slots.used() > preparation.destination.capacity() {
+            return Ok(Outcome::GivenUp("it grows faster than it can be copied".to_owned()));
+        }
+        let limits = Limits { signals: options.signals, until };
+        let destination = preparation.destination.bytes();
+        let holes = sorted(scatter::copy(preparation.holder, &pieces, destination, 2, limits)?);
         let places = self.slots.place(&runs);
-        Ok(Some(Stopped { runs, places, holes, left_out, needed, collecting }))
+        let needed = self.slots.used();
+        Ok(Outcome::Copied(Stopped { runs, places, holes, left_out, needed, collecting }))
     }
+}
+
+/// What became of a stop.
+enum Outcome {
+    Copied(Stopped),
+    /// The collector runs.
+    Busy,
+    /// Another strategy does better, for this reason.
+    GivenUp(String),
 }
 
 /// What the stop gave.
@@ -413,7 +432,7 @@ while True:
         let mut preparation = Preparation::new(&subject).unwrap();
         let (tracking, _) = WriteTracking::of_process(pid, &means, None)?;
         let tracking = Box::new(SinceTheBeginning { tracking, asked: 0, trouble });
-        let mut rounds = Rounds { slots: Slots::default(), tracking, failed: Vec::new() };
+        let mut rounds = Rounds::new(tracking, &subject);
         let first = rounds.tracking.begin(&preparation.plan).unwrap();
         let left = rounds.run(first, &mut preparation, &subject).map_err(reason)?;
         let stopped = rounds.stop(&mut preparation, &mut statistics, left).map_err(reason)?;
