@@ -165,6 +165,9 @@ fn hint(error: &InspectionError) -> Option<String> {
         InspectionError::NotPython => "list the Python processes with: pgrep -a python",
         // Neither debug information nor a guess helps.
         InspectionError::Layout(LayoutError::NoRuntime { .. }) => return None,
+        InspectionError::Layout(LayoutError::TracedReferences { .. }) => {
+            "give the directory of its debug file with --debug-dir"
+        }
         InspectionError::UnknownVersion { .. } | InspectionError::Layout(_) => {
             "give the directory of its debug file with --debug-dir, or try --best-effort"
         }

@@ -217,6 +217,10 @@ fn choose_table(request: &ResolveRequest) -> Result<Chosen, LayoutError> {
     };
     let chosen = |table, source| Ok(Chosen { table, source, is_guess: false });
     let table = series.at_build(version, build);
+    if has_links {
+        // The table is only for structures of modules that are not loaded, as in `choose_nearest`.
+        return chosen(table, String::new());
+    }
     let minor = format!("{}.{}", version.major, version.minor);
     let Some((size, expected, found)) = misfit(&table, request) else {
         let is_known = series.releases.contains(&version);

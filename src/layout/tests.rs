@@ -160,5 +160,7 @@ fn traced_references_need_debug_information() {
     dwarf.insert("PyObject.ob_refcnt", Entry::at(16));
     dwarf.insert("PyObject.ob_type", Entry::at(24));
     request.dwarf = Some(dwarf);
-    assert_eq!(resolve(&request).unwrap().layouts.object.type_pointer, 24);
+    let found = resolve(&request).unwrap();
+    assert_eq!(found.layouts.object.type_pointer, 24);
+    assert_eq!((found.source.as_str(), found.disagreements.len()), ("DWARF", 0));
 }
