@@ -458,15 +458,25 @@ mod tests {
             after in steps(8, false),
         ) {
             let mut machine = Machine::default();
-            before.into_iter().for_each(|step| machine.take(step));
+            for step in before {
+                machine.take(step);
+            }
             machine.clear();
-            between.into_iter().for_each(|step| machine.take(step));
+            for step in between {
+                machine.take(step);
+            }
             let places = machine.places();
             let first: Vec<usize> = machine.entries().map(|(index, _, _)| index).collect();
-            copying.into_iter().for_each(|step| machine.take(step));
+            for step in copying {
+                machine.take(step);
+            }
             // Whatever was there has been copied by now, at some time.
-            first.into_iter().for_each(|index| machine.take(Step::Copy(index)));
-            after.into_iter().for_each(|step| machine.take(step));
+            for index in first {
+                machine.take(Step::Copy(index));
+            }
+            for step in after {
+                machine.take(step);
+            }
             let look = machine.look(&places);
             prop_assert_eq!(machine.overlooked(&look), Vec::<usize>::new());
         }

@@ -68,7 +68,7 @@ impl Strategy for Precopy {
         let first = rounds.tracking.begin(&preparation.plan)?;
         step(watch, "registered");
         let stopped = rounds
-            .run(first, &mut preparation, subject)
+            .run(&first, &mut preparation, subject)
             .and_then(|left| rounds.stop(&mut preparation, statistics, left));
         let Rounds { tracking, .. } = rounds;
         step(watch, "unregistering");
@@ -112,11 +112,11 @@ impl Rounds {
     /// round does not help; says how much, and gives up if it is too much.
     fn run(
         &mut self,
-        first: Vec<AddressRange>,
+        first: &[AddressRange],
         preparation: &mut Preparation<'_>,
         subject: &Subject<'_>,
     ) -> Result<u64, Setback> {
-        let mut before = self.round(&first, preparation, 2)?;
+        let mut before = self.round(first, preparation, 2)?;
         for _ in 1..MOST_ROUNDS {
             preparation.options.check_signals()?;
             let written = self.tracking.written(&preparation.plan)?;
@@ -434,7 +434,7 @@ while True:
         let tracking = Box::new(SinceTheBeginning { tracking, asked: 0, trouble });
         let mut rounds = Rounds::new(tracking, &subject);
         let first = rounds.tracking.begin(&preparation.plan).unwrap();
-        let left = rounds.run(first, &mut preparation, &subject).map_err(reason)?;
+        let left = rounds.run(&first, &mut preparation, &subject).map_err(reason)?;
         let stopped = rounds.stop(&mut preparation, &mut statistics, left).map_err(reason)?;
         Ok(stopped.into_taken(preparation).image)
     }

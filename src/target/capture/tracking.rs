@@ -124,11 +124,11 @@ impl Way {
     pub(super) fn find(subject: &Subject<'_>) -> Result<Self, Setback> {
         match means(subject)? {
             Ok(means) => Ok(Self::Descriptor(means)),
-            Err(reason) => Self::bits(reason),
+            Err(reason) => Self::bits(&reason),
         }
     }
 
-    fn bits(reason: String) -> Result<Self, Setback> {
+    fn bits(reason: &str) -> Result<Self, Setback> {
         match SoftDirty::try_on_ourselves() {
             Ok(()) => Ok(Self::Bits),
             Err(second) => Err(Setback::Unusable(format!("{reason}; {second}"))),
@@ -148,7 +148,7 @@ impl Way {
         if let Self::Descriptor(means) = &self {
             match WriteTracking::of_process(subject.pid, means, subject.options.step_watch) {
                 Ok((tracking, pause)) => return Ok((Box::new(tracking), pause)),
-                Err(reason) => Self::bits(reason).map(drop)?,
+                Err(reason) => Self::bits(&reason).map(drop)?,
             }
         }
         let refused = |error: TargetError| Setback::Unusable(error.to_string());
