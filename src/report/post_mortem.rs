@@ -121,6 +121,10 @@ fn push_doubts(document: &mut Document<'_>, core: &CoreDescription) {
         let text = format!("{}: the core has no build id of it, and the file given is believed", binary.name);
         document.warn("unchecked", text);
     }
+    for path in &core.strangers {
+        let text = format!("{}: no binary of this process, by its build id", path.display());
+        document.warn("not used", text);
+    }
     if core.mapping_source == MappingSource::LinkMap {
         document.warn("no table", "the table of mapped files is missing: what is mapped was found in memory");
     }

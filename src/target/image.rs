@@ -312,6 +312,18 @@ impl Image {
         })
     }
 
+    /// The captured pages at the beginning of a range of whole pages, as far as they are stored one after the
+    /// other; none if the first was not captured.
+    pub fn run(&self, range: AddressRange) -> Option<&[u8]> {
+        let first = self.page_of(range.start)?;
+        let follows = |&index: &u64| {
+            self.page_of(range.start.plus(index * PAGE))
+                .is_some_and(|page| u64::from(page) == u64::from(first) + index)
+        };
+        let count = (0..range.length() / PAGE).take_while(follows).count();
+        self.backing.bytes(first as usize * PAGE as usize, count * PAGE as usize)
+    }
+
     fn overlay_bytes(&self, address: Address, length: usize) -> Option<&[u8]> {
         self.overlay_piece(address)?.get(..length)
     }
@@ -460,6 +472,21 @@ mod tests {
         let image = two_pages_stored_backwards();
         let pages: Vec<_> = image.pages().map(|(address, page)| (address.get(), page)).collect();
         assert_eq!(pages, [(0x7000_0000_0000, 1), (0x7000_0000_1000, 0)]);
+    }
+
+    #[test]
+    fn a_run_ends_where_the_storage_jumps() {
+        let image = two_pages_stored_backwards();
+        let run =
+            |start, end| image.run(range(start, end)).map(|bytes| (bytes.len() as u64 / PAGE, bytes[0]));
+        assert_eq!(run(0x7000_0000_0000, 0x7000_0000_2000), Some((1, 0)));
+        assert_eq!(run(0x7000_0000_1000, 0x7000_0000_9000), Some((1, 0x22)));
+        assert_eq!(image.run(range(0x7000_0000_2000, 0x7000_0000_3000)), None);
+        assert_eq!(image.run(range(0x7000_0000_0000, 0x7000_0000_0000)), Some(&[][..]));
+        let segment = Segment { range: range(0x1000, 0x4000), local: 0 };
+        let image = Image::new(Backing::Owned(vec![0; 3 * PAGE as usize]), &[segment], Vec::new());
+        assert_eq!(image.run(range(0x1000, 0x9000)).map(<[u8]>::len), Some(3 * PAGE as usize));
+        assert_eq!(image.run(range(0x2000, 0x3000)).map(<[u8]>::len), Some(PAGE as usize));
     }
 
     #[test]

@@ -79,6 +79,15 @@ fn nothing_but_the_core(core: &str, live: &Value) -> Result<(), String> {
     if !text.stdout.contains("missing ") || !text.stdout.contains("build id") {
         return Err(format!("nothing is said to be missing: {}{}", text.stdout, text.stderr));
     }
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let stranger = run(&["--core", core, "--exe", own.to_str().unwrap_or("")])?;
+    if !stranger.stdout.contains("not used ") {
+        return Err(format!("nothing is said of another program: {}{}", stranger.stdout, stranger.stderr));
+    }
+    let nowhere = run(&["--core", core, "--sysroot", "/nonexistent"])?;
+    if nowhere.status != Some(5) || !nowhere.stderr.contains("cannot use /nonexistent") {
+        return Err(format!("no folder, and it ends with {:?}: {}", nowhere.status, nowhere.stderr));
+    }
     let found = report(&["--core", core])?;
     let (expected, objects) = (number(live, "/heap/objects"), number(&found, "/heap/objects"));
     if objects.abs_diff(expected) > expected / 50 {

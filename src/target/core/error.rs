@@ -61,7 +61,7 @@ pub enum CoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// A file that was given by name could not be opened.
+    /// A file or folder that was given by name could not be opened.
     #[error("cannot use {}", .path.display())]
     Executable {
         /// The file.

@@ -97,6 +97,7 @@ impl Binaries {
         mappings: &[Mapping],
         search: BinarySearch<'_>,
     ) -> Result<Self, CoreError> {
+        search.sysroot.map_or(Ok(()), check_folder)?;
         let given: Vec<Given> =
             search.executables.iter().map(|path| open_given(path)).collect::<Result<_, _>>()?;
         let mut groups: Vec<Vec<&Mapping>> = Vec::new();
@@ -167,6 +168,13 @@ fn open_given(path: &Path) -> Result<Given, CoreError> {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is no 64-bit ELF file")));
     }
     Ok(Given { path: path.to_owned(), file: Arc::new(file) })
+}
+
+fn check_folder(path: &Path) -> Result<(), CoreError> {
+    let not_a_folder = || Err(io::Error::from(io::ErrorKind::NotADirectory));
+    let checked =
+        std::fs::metadata(path).and_then(|found| if found.is_dir() { Ok(()) } else { not_a_folder() });
+    checked.map_err(|source| CoreError::Executable { path: path.to_owned(), source })
 }
 
 fn reader(file: &File) -> impl Fn(u64, &mut [u8]) -> bool + '_ {

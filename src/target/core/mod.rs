@@ -1,12 +1,14 @@
 //! A core file as a capture: what crashed, and its memory, mapped and never read whole.
 
 mod address_space;
+mod compress;
 mod describe;
 mod elf_pages;
 pub mod error;
 pub mod files;
 pub mod headers;
 mod link_map;
+mod matches;
 pub mod notes;
 mod rebuild;
 mod sparse;
@@ -121,6 +123,8 @@ pub struct CoreDescription {
     pub unnamed_types: u64,
     /// The binaries that were mapped.
     pub binaries: Vec<BinaryState>,
+    /// Files that were given by name and are none of them.
+    pub strangers: Vec<PathBuf>,
 }
 
 /// Signals that end a process with a core (signal(7)).
@@ -159,6 +163,10 @@ pub fn open(options: &CoreOptions<'_>) -> Result<OpenCore, CoreError> {
     description.mapping_source = mapping_source;
     description.redacted.clone_from(&notes.redacted);
     description.binaries = binary_states(&binaries);
+    let is_used =
+        |path: &PathBuf| description.binaries.iter().any(|binary| binary.file.as_ref() == Some(path));
+    let given = options.search.executables.iter();
+    description.strangers = given.filter(|path| !is_used(path)).cloned().collect();
     let mut target = describe::describe(&notes, &mappings, &image);
     let statistics = CaptureStatistics {
         strategy: "core",

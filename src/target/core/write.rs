@@ -11,6 +11,7 @@ use crate::target::SignalWatch;
 use crate::target::TargetError;
 use crate::target::capture::Progress;
 use crate::target::capture::Stage;
+use crate::target::core::compress::compress;
 use crate::target::core::headers::HEADER;
 use crate::target::core::headers::MANY;
 use crate::target::core::headers::PROGRAM_HEADER;
@@ -19,6 +20,7 @@ use crate::target::core::write_notes;
 use crate::target::image::PAGE;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
@@ -31,6 +33,8 @@ use std::path::PathBuf;
 const SECTION_HEADER: usize = 64;
 /// Bytes that are put together before they are written or compressed; a multiple of a page.
 const STEP: u64 = 4 << 20;
+/// Bytes that are worth a write of their own.
+const WORTH_A_WRITE: u64 = 256 << 10;
 /// Pieces that are compressed at a time.
 const PIECES: usize = 8;
 
@@ -67,7 +71,8 @@ pub fn save(capture: &Capture, options: &SaveOptions<'_>) -> Result<u64, TargetE
     let notes = write_notes::notes(capture, options.redacted);
     let head = head(&pieces, &notes);
     let is_compressed = options.path.extension().is_some_and(|extension| extension == "zst");
-    let mut content = Content { capture, options, pieces: &pieces, piece: 0, into: 0 };
+    let worth_a_piece = if is_compressed { STEP } else { WORTH_A_WRITE };
+    let mut content = Content { capture, options, pieces: &pieces, piece: 0, into: 0, worth_a_piece };
     let total = head.len() as u64 + stored(&pieces);
     let result = if is_compressed {
         write_compressed(&unfinished.file, &head, &mut content, total)
@@ -289,12 +294,14 @@ struct Content<'a> {
     pieces: &'a [Piece],
     piece: usize,
     into: u64,
+    /// Bytes that are given as they are where they are in one piece; fewer are put together.
+    worth_a_piece: u64,
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
     /// The next bytes, as many as fit into a step; empty at the end.
-    fn next(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(STEP as usize);
+    fn next(&mut self) -> Cow<'a, [u8]> {
+        let mut bytes = Vec::new();
         while let Some(piece) = self.pieces.get(self.piece) {
             if !piece.stored || self.into == piece.range.length() {
                 (self.piece, self.into) = (self.piece + 1, 0);
@@ -306,21 +313,45 @@ impl Content<'_> {
             }
             let length = room.min(piece.range.length() - self.into);
             let start = piece.range.start.plus(self.into);
-            self.append(&mut bytes, AddressRange::new(start, start.plus(length)));
+            let range = AddressRange::new(start, start.plus(length));
+            if bytes.is_empty()
+                && let Some(stored) = self.as_stored(range)
+            {
+                self.into += stored.len() as u64;
+                return Cow::Borrowed(stored);
+            }
+            bytes.reserve_exact((STEP as usize).saturating_sub(bytes.len()));
+            self.append(&mut bytes, range);
             self.into += length;
         }
-        bytes
+        Cow::Owned(bytes)
+    }
+
+    /// The beginning of a range as it was copied, if it is long enough and nothing in it is blanked.
+    fn as_stored(&self, range: AddressRange) -> Option<&'a [u8]> {
+        let after = self.options.blanked.partition_point(|blank| blank.end <= range.start);
+        let blank = self.options.blanked.get(after).map_or(range.end, |blank| blank.start.min(range.end));
+        let end = Address::new(blank.max(range.start).get() / PAGE * PAGE);
+        let wanted = AddressRange::new(range.start, end);
+        let is_enough = |bytes: &&[u8]| bytes.len() as u64 >= self.worth_a_piece;
+        self.capture.image.run(wanted).filter(is_enough)
     }
 
     fn append(&self, bytes: &mut Vec<u8>, range: AddressRange) {
         let first = bytes.len();
-        let mut page = [0; PAGE as usize];
+        let image = &self.capture.image;
         let mut at = range.start;
         while at < range.end {
-            page.fill(0);
-            self.capture.image.read_page(at, &mut page);
-            bytes.extend_from_slice(&page);
-            at = at.plus(PAGE);
+            let run = image.run(AddressRange::new(at, range.end)).unwrap_or(&[]);
+            if run.is_empty() {
+                let mut page = [0; PAGE as usize];
+                image.read_page(at, &mut page);
+                bytes.extend_from_slice(&page);
+                at = at.plus(PAGE);
+            } else {
+                bytes.extend_from_slice(run);
+                at = at.plus(run.len() as u64);
+            }
         }
         let blanked = self.options.blanked;
         let after = blanked.partition_point(|blank| blank.end <= range.start);
@@ -354,20 +385,18 @@ fn write_plain(file: &File, head: &[u8], content: &mut Content<'_>, total: u64) 
     Ok(file.set_len(at)?)
 }
 
-/// A frame for each step, so that they can be compressed side by side; readers take frames as they come.
+/// Frames for each step, so that they can be compressed side by side; readers take frames as they come.
 fn write_compressed(
     mut file: &File,
     head: &[u8],
     content: &mut Content<'_>,
     total: u64,
 ) -> Result<(), SaveError> {
-    let level = ruzstd::encoding::CompressionLevel::Fastest;
-    let compress = |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, level);
     file.write_all(&compress(head))?;
     let mut done = head.len() as u64;
     loop {
         content.check(done, total)?;
-        let steps: Vec<Vec<u8>> = std::iter::repeat_with(|| content.next())
+        let steps: Vec<Cow<'_, [u8]>> = std::iter::repeat_with(|| content.next())
             .take(PIECES)
             .take_while(|bytes| !bytes.is_empty())
             .collect();
