@@ -71,10 +71,15 @@ impl Failure {
         Self::new(exit, error.to_string()).because_of(error.source())
     }
 
-    /// Adds an error and the chain of its sources to the causes.
+    /// Adds an error and the chain of its sources to the causes, without those that the line before ends with.
     #[must_use]
     pub fn because_of(mut self, error: Option<&dyn Error>) -> Self {
-        self.causes.extend(std::iter::successors(error, |&error| error.source()).map(ToString::to_string));
+        for error in std::iter::successors(error, |&error| error.source()) {
+            let cause = error.to_string();
+            if !self.causes.last().unwrap_or(&self.message).ends_with(&cause) {
+                self.causes.push(cause);
+            }
+        }
         self
     }
 
@@ -138,6 +143,14 @@ mod tests {
             "heapattach: cannot stop process 4242\ncaused by: operation not permitted\n\
              hint: sudo /usr/bin/heapattach -p 4242\n"
         );
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = std::io::Error::other("no space left");
+        let failure = Failure::new(ExitStatus::AnalysisFailed, "cannot write a.core: no space left");
+        let failure = failure.because_of(Some(&cause));
+        assert_eq!(failure.text(), "heapattach: cannot write a.core: no space left\n");
     }
 
     #[test]

@@ -202,13 +202,15 @@ fn deliver(
     interrupts: &Interrupts,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {
+    let called = output.called();
     let result = write(output.writer()).and_then(|()| output.finish());
     match (result, interrupts.received()) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some(signal)) => Err(interrupted(signal)),
         (Err(error), None) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         (Err(error), None) => {
-            Err(Failure::new(ExitStatus::AnalysisFailed, "cannot write the result").because_of(Some(&error)))
+            let message = format!("cannot write {called}");
+            Err(Failure::new(ExitStatus::AnalysisFailed, message).because_of(Some(&error)))
         }
     }
 }

@@ -61,6 +61,14 @@ impl<'a> Output<'a> {
         Ok(Self::File { writer: Some(buffered(file, interrupts)), unfinished, is_named, name: name.clone() })
     }
 
+    /// What cannot be written if something fails, as a message says it.
+    pub(super) fn called(&self) -> String {
+        match self {
+            Self::Stdout(_) | Self::Special(_) => "the result".to_owned(),
+            Self::File { name, .. } => format!("to {}", name.display()),
+        }
+    }
+
     /// What to write to.
     pub(super) fn writer(&mut self) -> &mut dyn Write {
         match self {
