@@ -151,3 +151,77 @@ impl Classifier<'_> {
 fn is_memory_file(name: &str) -> bool {
     name.starts_with("/dev/") || name.starts_with("/memfd:") || name.starts_with("/SYSV")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::image::Backing;
+    use crate::target::image::Segment;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    const BASE: u64 = 0x2000_0000_0000;
+
+    /// A page that begins a segment of two slices, and one that begins none, in a mapping and a binary that claim
+    /// everything up to the end of the address space.
+    fn endless() -> Vec<Piece> {
+        let layout = MimallocSegment {
+            sizeof: PAGE,
+            segment_slices: 0,
+            segment_info_slices: 8,
+            kind: 16,
+            slice_entries: 24,
+            thread_id: 32,
+            slices: 64,
+            abandoned_next: None,
+            used: 40,
+            cookie: 48,
+        };
+        let mut bytes = vec![0; 2 * PAGE as usize];
+        for (offset, value) in [(0, 2_u64), (8, 1), (24, 2), (48, 77)] {
+            bytes[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        let page = |start: u64, local| {
+            let range = AddressRange::new(Address::new(start), Address::new(start + PAGE));
+            Segment { range, local }
+        };
+        let segments = [page(BASE + SEGMENT, 0), page(BASE + 3 * SEGMENT, PAGE)];
+        let image = Image::new(Backing::Owned(bytes), &segments, Vec::new());
+        let mapping = Mapping {
+            range: AddressRange::new(Address::new(BASE), Address::new(u64::MAX - PAGE + 1)),
+            readable: true,
+            writable: true,
+            executable: false,
+            shared: false,
+            file_offset: 0,
+            inode: 0,
+            name: String::new(),
+            deleted: false,
+        };
+        let data = AddressRange::new(Address::new(BASE + 8 * SEGMENT), Address::new(u64::MAX));
+        Classifier {
+            image: &image,
+            mappings: &[mapping],
+            binaries: &[(data, "damaged.so".to_owned())],
+            arenas: &[],
+            other_pools: &[],
+            pool_size: 16384,
+            segment: Some(&layout),
+        }
+        .pieces()
+    }
+
+    /// One step for each 32 MiB would be 2^39 of them.
+    #[test]
+    fn mappings_as_long_as_the_address_space_cost_what_was_captured() {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || sender.send(endless()));
+        let pieces = receiver.recv_timeout(Duration::from_secs(60)).expect("it ends");
+        let segments: Vec<_> = pieces.iter().filter(|piece| piece.kind == RegionKind::Mimalloc).collect();
+        assert_eq!(segments.len(), 1);
+        let start = Address::new(BASE + SEGMENT);
+        assert_eq!(segments[0].range, AddressRange::new(start, start.plus(2 * SLICE)));
+        let data = pieces.last().map(|piece| (piece.kind, piece.name.as_str()));
+        assert_eq!(data, Some((RegionKind::BinaryData, "damaged.so")));
+    }
+}

@@ -11,6 +11,7 @@ use crate::heap::work::Work;
 use crate::inspection::locate::Located;
 use crate::runtime::interpreters;
 use crate::target::Capture;
+use crate::target::Image;
 use crate::target::image::FileOverlay;
 use crate::target::image::PAGE;
 use rustc_hash::FxHashMap;
@@ -29,8 +30,6 @@ const PUBLIC: [&str; 4] = ["deque", "defaultdict", "OrderedDict", "partial"];
 /// Bytes of a word.
 const WORD: u64 = 8;
 const LONGEST_NAME: u64 = 256;
-/// Variables of a binary beyond this are not looked at. Unit: bytes.
-const LARGEST: u64 = 1 << 28;
 const MOST_MODULES: usize = 1 << 16;
 
 /// Gives names to the types that have none; says how many had to do with an address. Cost: reads the variables
@@ -61,30 +60,31 @@ fn nameless_types(capture: &Capture, located: &Located) -> BTreeMap<Address, Add
     let image = &capture.image;
     let (object, fields) = (&located.resolved.layouts.object, &located.resolved.layouts.type_object);
     let mut found = BTreeMap::new();
-    for range in located.modules.modules.iter().flat_map(|module| module.data_ranges()) {
-        let first = range.start.get() & !7;
-        let mut words = 0..range.length().min(LARGEST) / WORD;
-        while let Some(index) = words.next() {
-            let at = Address::new(first.wrapping_add(index * WORD));
-            // A damaged binary may claim any size: nothing is looked for in pages that are not there.
-            if (index == 0 || at.is_aligned(PAGE)) && image.word(at).is_none() {
-                words.start += (PAGE - at.get() % PAGE) / WORD - 1;
-                continue;
-            }
-            if image.word(at.plus(object.type_pointer)) != Some(located.type_type.get()) {
-                continue;
-            }
-            let flags = image.word(at.plus(fields.flags)).unwrap_or(0);
-            let name = image.pointer(at.plus(fields.name)).filter(|name| !name.is_null());
-            if flags & READY != 0
-                && flags & HEAP == 0
-                && let Some(name) = name.filter(|name| image.byte(*name).is_none())
-            {
-                found.insert(at, name);
-            }
+    // A type that is ready was written to, so its page was captured. A damaged binary may claim any size, and several
+    // the same addresses: not more words than there are.
+    let most = image.page_count() * (PAGE / WORD) as usize;
+    let ranges = located.modules.modules.iter().flat_map(|module| module.data_ranges());
+    for at in ranges.flat_map(|range| words_in(image, range)).take(most) {
+        if image.word(at.plus(object.type_pointer)) != Some(located.type_type.get()) {
+            continue;
+        }
+        let flags = image.word(at.plus(fields.flags)).unwrap_or(0);
+        let name = image.pointer(at.plus(fields.name)).filter(|name| !name.is_null());
+        if flags & READY != 0
+            && flags & HEAP == 0
+            && let Some(name) = name.filter(|name| image.byte(*name).is_none())
+        {
+            found.insert(at, name);
         }
     }
     found
+}
+
+/// The words of a range that were captured.
+fn words_in(image: &Image, range: AddressRange) -> impl Iterator<Item = Address> + '_ {
+    let pages = image.pages_in(range);
+    let words = pages.flat_map(|(page, _)| (0..PAGE / WORD).map(move |index| page.plus(index * WORD)));
+    words.filter(move |word| range.contains(*word))
 }
 
 /// What the modules call these types: `types` by the names of the C source, `builtins` without its own name.

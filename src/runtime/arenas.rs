@@ -196,13 +196,16 @@ mod tests {
     }
 
     fn search(bytes: Vec<u8>) -> Vec<Arena> {
+        search_in(bytes, &[AddressRange::new(Address::new(BASE), Address::new(BASE + 256))])
+    }
+
+    fn search_in(bytes: Vec<u8>, places: &[AddressRange]) -> Vec<Arena> {
         let end = BASE + bytes.len() as u64;
         let range = AddressRange::new(Address::new(BASE), Address::new(end));
         let image = Image::new(Backing::Owned(bytes), &[Segment { range, local: 0 }], Vec::new());
         let pools = find_pools(&image, u32::try_from(POOL).unwrap());
         assert_eq!(pools.len(), 2);
-        let places = [AddressRange::new(Address::new(BASE), Address::new(BASE + 256))];
-        find(&image, &layout(), (&pools, 4 * POOL), &places)
+        find(&image, &layout(), (&pools, 4 * POOL), places)
     }
 
     #[test]
@@ -214,5 +217,15 @@ mod tests {
         };
         assert_eq!(search(memory(3)), [arena(0), arena(1)]);
         assert_eq!(search(memory(9)), [], "more free pools than pools");
+    }
+
+    /// Word by word it would be 2^60 of them, a thousand times.
+    #[test]
+    fn places_as_long_as_the_address_space_cost_what_was_captured() {
+        let everywhere = AddressRange::new(Address::new(3), Address::new(u64::MAX));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(search_in(memory(3), &[everywhere; 1000])));
+        let found = receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("it ends");
+        assert_eq!(found, search(memory(3)));
     }
 }

@@ -26,11 +26,16 @@ const FROM_THE_START: u64 = 64;
 /// How often everything is asked; else the table of classes.
 const EVERYTHING: u64 = 8;
 
-/// Damages the victim as the seed says and inspects it: the number of objects, or none if it was said why there
-/// is no answer. Panics if an answer contradicts itself. The victim stays damaged.
+/// The view in which a seed's core is inspected.
+pub(crate) fn view_of(seed: u64) -> View {
+    if seed % 8 == 6 { View::Heapy } else { View::Complete }
+}
+
+/// Damages the victim as the seed says and inspects it: the number of objects of the seed's view, or none if it was
+/// said why there is no answer. Panics if an answer contradicts itself. The victim stays damaged.
 pub(crate) fn attempt(victim: &Victim, seed: u64) -> Option<u64> {
     let kind = Kind::of(seed);
-    let view = if seed % 8 == 6 { View::Heapy } else { View::Complete };
+    let view = view_of(seed);
     let purpose = Purpose { view, needs_references: seed % 16 == 14 };
     let answer = match damage(victim, seed) {
         Some(packed) => {
@@ -49,8 +54,6 @@ pub(crate) fn attempt(victim: &Victim, seed: u64) -> Option<u64> {
             } else {
                 table(&inspection, view)
             };
-            // What heapy does not see is no loss.
-            let objects = if view == View::Complete { objects } else { inspection.heap.count() as u64 };
             deliver(&inspection, view, seed);
             Some(objects)
         }
@@ -68,10 +71,13 @@ pub(crate) fn sound(victim: &Victim) {
         let purpose = Purpose { view: View::Complete, needs_references };
         let inspection = inspect_core(&request(&victim.path, purpose, false)).expect("the core is sound");
         assert_eq!(inspection.heap.walk.references.get().is_some(), needs_references, "kept if wanted");
-        assert_eq!(ask(&inspection, View::Complete), victim.objects);
+        assert_eq!(ask(&inspection, View::Complete), victim.objects(View::Complete));
         ["objects", "referrers", "unreachable"].map(|report| written(&inspection, report))
     });
     assert!(answers[0] == answers[1], "references that are kept and those read later differ");
+    let purpose = View::Heapy.into();
+    let inspection = inspect_core(&request(&victim.path, purpose, false)).expect("the core is sound");
+    assert_eq!(ask(&inspection, View::Heapy), victim.objects(View::Heapy));
 }
 
 /// A report as it is printed, with all its rows.

@@ -2,11 +2,13 @@
 //!
 //! `HEAPATTACH_MUTATIONS` is the number of damaged copies of each interpreter, `HEAPATTACH_SEED` the first seed,
 //! `HEAPATTACH_PYTHONS` the interpreters. A seed damages the same core in the same way: cores are kept in
-//! `HEAPATTACH_VICTIMS`, and made there if there are none. `cargo xtask damage` does it by the hundred thousand.
+//! `HEAPATTACH_VICTIMS`, and made there if there are none. The last one, damaged, is copied to `HEAPATTACH_DAMAGED`, to
+//! look at it. `cargo xtask damage` does it by the hundred thousand.
 
 mod allocation;
 mod attempt;
 mod damage;
+mod findings;
 mod tally;
 mod victim;
 mod watch;
@@ -63,7 +65,7 @@ impl Limits {
         let before = allocation::restart();
         attempt::sound(victim);
         // The work is counted as well; this is for the loops that count none, on a busy machine.
-        let time = 100 * begun.elapsed() + Duration::from_secs(5);
+        let time = 50 * begun.elapsed() + Duration::from_secs(5);
         let memory = 3 * (allocation::peak() - before) + 4 * victim.bytes.len();
         Self { time, memory }
     }
@@ -82,9 +84,14 @@ fn run(victims: &[(Victim, Limits)], watch: &Watch, tally: &mut Tally) {
         let result = catch_unwind(AssertUnwindSafe(|| attempt::attempt(victim, seed)));
         let trial = Trial { seed, kind, time: begun.elapsed(), memory: allocation::peak() - before };
         watch.done();
+        if let Some(copy) = std::env::var_os("HEAPATTACH_DAMAGED") {
+            std::fs::copy(&victim.path, copy).expect("there is room");
+        }
         victim.mend();
         match result {
-            Ok(objects) if trial.memory <= limits.memory => tally.count(&trial, objects, victim.objects),
+            Ok(objects) if trial.memory <= limits.memory => {
+                tally.count(&trial, objects, victim.objects(attempt::view_of(seed)));
+            }
             Ok(_) => {
                 say(&format!("FAILED: {what} took {} MiB", trial.memory >> 20));
                 tally.fail(&trial);
@@ -125,6 +132,7 @@ fn damage_is_survived() {
                 continue;
             }
         };
+        findings::binaries_that_claim_everything(&victims[1].0, &watch);
         let mut tally = Tally::default();
         run(&victims, &watch, &mut tally);
         say(&tally.text(&victims[0].0.name));

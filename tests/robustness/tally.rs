@@ -4,6 +4,9 @@ use crate::damage::Kind;
 use std::fmt::Write;
 use std::time::Duration;
 
+/// Seeds that are named of each kind.
+const EXAMPLES: usize = 5;
+
 /// One attempt.
 pub(crate) struct Trial {
     pub(crate) seed: u64,
@@ -29,8 +32,8 @@ struct Row {
     slowest: (Duration, u64),
     /// The most memory, and the seed.
     largest: (usize, u64),
-    /// The first of those with little.
-    examples: Vec<u64>,
+    /// The first of those with part and with little: how many objects of 100 were found, and the seed.
+    examples: [Vec<(u64, u64)>; 2],
 }
 
 /// All kinds.
@@ -58,11 +61,12 @@ impl Tally {
         match objects {
             None => row.refused += 1,
             Some(objects) if objects * 100 >= sound * 99 => row.whole += 1,
-            Some(objects) if objects * 2 >= sound => row.partly += 1,
-            Some(_) => {
-                row.little += 1;
-                row.examples.push(trial.seed);
-                row.examples.truncate(3);
+            Some(objects) => {
+                let is_little = objects * 2 < sound;
+                *(if is_little { &mut row.little } else { &mut row.partly }) += 1;
+                let examples = &mut row.examples[usize::from(is_little)];
+                examples.push((objects * 100 / sound.max(1), trial.seed));
+                examples.truncate(EXAMPLES);
             }
         }
     }
@@ -115,8 +119,12 @@ impl Tally {
                 row.largest.0 >> 20,
                 row.largest.1,
             );
-            if !row.examples.is_empty() {
-                let _ = write!(text, "  little: {:?}", row.examples);
+            for (name, examples) in ["partly", "little"].iter().zip(&row.examples) {
+                let examples: Vec<String> =
+                    examples.iter().map(|(percent, seed)| format!("{seed} ({percent} %)")).collect();
+                if !examples.is_empty() {
+                    let _ = write!(text, "  {name}: {}", examples.join(", "));
+                }
             }
         }
         text

@@ -69,8 +69,8 @@ pub(crate) struct Victim {
     pub(crate) bytes: Vec<u8>,
     pub(crate) located: Located,
     pub(crate) targets: Targets,
-    /// Objects in the sound core.
-    pub(crate) objects: u64,
+    /// Objects in the sound core: all, and those that heapy sees.
+    objects: [u64; 2],
     file: File,
     stored: Vec<Stored>,
     /// What has to be mended.
@@ -142,9 +142,19 @@ impl Victim {
             binaries,
         };
         let inspection = post_mortem::analyse_core(opened.capture, &located, View::Complete.into());
-        let objects = targets.list_objects(&inspection.map_err(|error| error.to_string())?);
+        let all = targets.list_objects(&inspection.map_err(|error| error.to_string())?);
+        let opened = core::open(&options(&path)).map_err(|error| error.to_string())?;
+        let inspection = post_mortem::analyse_core(opened.capture, &located, View::Heapy.into());
+        let seen = inspection.map_err(|error| error.to_string())?.totals(View::Heapy).all.objects;
+        let objects = [all, seen];
         let wounds = RefCell::new(Vec::new());
         Ok(Self { name, path, bytes, located, targets, objects, file, stored, wounds })
+    }
+
+    /// Objects of a view in the sound core.
+    pub(crate) fn objects(&self, view: View) -> u64 {
+        let [all, seen] = self.objects;
+        if view == View::Complete { all } else { seen }
     }
 
     /// Where an address is in the file.
@@ -153,6 +163,16 @@ impl Victim {
         let segment = self.stored.get(after.checked_sub(1)?)?;
         let at = address - segment.address;
         (at < segment.length).then(|| segment.offset + at as usize)
+    }
+
+    /// Bytes of memory that lie one after the other in the file from a place on.
+    pub(crate) fn stored_from(&self, place: usize) -> usize {
+        let ends =
+            self.stored.iter().map(|segment| (segment.offset, segment.offset + segment.length as usize));
+        ends.filter(|&(start, end)| (start..end).contains(&place))
+            .map(|(_, end)| end - place)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The word at an address, as it was.
