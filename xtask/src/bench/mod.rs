@@ -228,7 +228,7 @@ fn compile_heartbeat() -> Result<PathBuf> {
 }
 
 /// The one that was named; otherwise one of the usual series, and the first that is supported if there is none.
-fn choose(name: Option<&str>) -> Result<Interpreter> {
+pub(crate) fn choose(name: Option<&str>) -> Result<Interpreter> {
     let mut found = interpreters::find();
     found.retain(|interpreter| interpreter.is_supported() && !interpreter.free_threaded);
     let is_usual = |interpreter: &Interpreter| {
@@ -261,7 +261,7 @@ fn load() -> Result<String> {
 }
 
 /// Where and of what this is a measurement.
-fn conditions(interpreter: &Interpreter) -> Result<Vec<String>> {
+pub(crate) fn conditions(interpreter: &Interpreter) -> Result<Vec<String>> {
     let first = |path: &str, key: &str| -> Result<String> {
         let text = fs::read_to_string(path)?;
         let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
