@@ -88,7 +88,7 @@ fn written(inspection: &Inspection, report: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let format = find_format("csv").expect("a format");
     format.write(&document, &PageOptions::default(), &mut bytes).expect("memory takes everything");
-    assert!(bytes.iter().filter(|&&byte| byte == b'\n').count() > 1, "{report} has rows");
+    assert!(bytes.split(|&byte| byte == b'\n').count() > 2, "{report} has rows");
     bytes
 }
 

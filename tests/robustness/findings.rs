@@ -35,7 +35,7 @@ pub(crate) fn binaries_that_claim_everything(victim: &Victim, watch: &Watch) {
         watch
             .allow(Duration::from_secs(60), format!("{}: a binary at {at:#x} that claims much", victim.name));
         let inspection =
-            inspect_core(&request(&victim.path, View::Complete, false)).expect("Python is unharmed");
+            inspect_core(&request(&victim.path, View::Complete.into(), false)).expect("Python is unharmed");
         assert_eq!(inspection.totals(View::Complete).all.objects, victim.objects(View::Complete));
         for region in &inspection.region_map(View::Complete).regions {
             assert!(region.used() <= region.range.length());
