@@ -157,8 +157,12 @@ fn read_version_symbol(module: &Module) -> Option<u64> {
 /// then strings of the read-only data, where linked libraries leave their own versions, too.
 fn find_version_texts(module: &Module, memory: &dyn Memory) -> Vec<String> {
     let mut found = Vec::new();
+    // Of all ranges together: a damaged file may claim thousands.
+    let mut left = LARGEST_TEXTS;
     for range in module.data_ranges() {
-        let mut data = vec![0; range.length().min(LARGEST_TEXTS) as usize];
+        let length = range.length().min(left);
+        left -= length;
+        let mut data = vec![0; length as usize];
         read_what_is_there(memory, range.start, &mut data);
         let texts = data.split(|&byte| byte == 0);
         found.extend(texts.filter_map(|text| {
