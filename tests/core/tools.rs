@@ -78,12 +78,13 @@ fn opened_by_pystack(core: &Path, python: &Path) -> Result<(), String> {
 }
 
 /// pystack in an environment of its own, made once.
-fn pystack(python: &Path) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pystack");
+pub(crate) fn pystack(python: &Path) -> Option<PathBuf> {
+    let real = std::fs::canonicalize(python).ok()?;
+    let version = real.file_name()?.to_string_lossy();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pystack-{version}"));
     let program = folder.join("bin/pystack");
     if !program.exists() {
-        let real = std::fs::canonicalize(python).ok()?;
-        succeed(Command::new(real).args(["-m", "venv"]).arg(&folder)).ok()?;
+        succeed(Command::new(&real).args(["-m", "venv", "--clear"]).arg(&folder)).ok()?;
         succeed(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "pystack"])).ok()?;
     }
     program.exists().then_some(program)

@@ -12,6 +12,9 @@ const BLOCK: usize = 128 << 10;
 const SHORTEST: usize = 6;
 /// Bytes that are read at a time.
 const WORD: usize = 8;
+/// How far back a repetition may be. Readers keep so much of a frame to themselves, and of a file that was cut it is
+/// lost: not more than a little.
+const WINDOW: usize = 256 << 10;
 /// Places that are remembered: 2 to this.
 const TABLE_BITS: u32 = 16;
 /// Steps are one byte longer for every so many bytes (2 to this) without a repetition.
@@ -27,16 +30,14 @@ pub(super) struct Matches<'a> {
     block: usize,
     /// By hash: one more than the place where it was seen last.
     places: Vec<u32>,
-    /// The most bytes of a frame.
-    window: usize,
     spare: Vec<u8>,
 }
 
 impl<'a> Matches<'a> {
-    /// For frames of at most so many bytes. `is_raw` is set when a block is not worth compressing.
-    pub(super) fn new(window: usize, is_raw: &'a Cell<bool>) -> Self {
+    /// For frames of about so many bytes. `is_raw` is set when a block is not worth compressing.
+    pub(super) fn new(length: usize, is_raw: &'a Cell<bool>) -> Self {
         let places = vec![0; 1 << TABLE_BITS];
-        Self { is_raw, seen: Vec::with_capacity(window), block: 0, places, window, spare: Vec::new() }
+        Self { is_raw, seen: Vec::with_capacity(length), block: 0, places, spare: Vec::new() }
     }
 
     fn word(&self, at: usize) -> Option<u64> {
@@ -50,7 +51,7 @@ impl<'a> Matches<'a> {
         let place = self.places.get_mut(hash as usize)?;
         let before = std::mem::replace(place, u32::try_from(at + 1).ok()?).checked_sub(1)? as usize;
         let found = self.word(before)?;
-        (found << (8 * (WORD - SHORTEST)) == start).then_some(before)
+        (at - before <= WINDOW && found << (8 * (WORD - SHORTEST)) == start).then_some(before)
     }
 
     /// How many bytes are the same from two places on.
@@ -126,6 +127,6 @@ impl Matcher for Matches<'_> {
     }
 
     fn window_size(&self) -> u64 {
-        self.window as u64
+        WINDOW as u64
     }
 }
