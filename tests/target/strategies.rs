@@ -131,8 +131,9 @@ fn a_process_read_in_place_is_let_go() {
     assert!(released.bytes > 0 && released.bytes < 1 << 20, "{released:?}");
     assert!(capture.image.word(address).is_some(), "what was read stays");
     assert_eq!(capture.image.missed(), 0);
+    // A page of every MiB: some are there wherever the kernel has put the memory.
     let other =
-        capture.image.pages().map(|(address, _)| address).filter(|page| page.get().trailing_zeros() >= 24);
+        capture.image.pages().map(|(address, _)| address).filter(|page| page.get().trailing_zeros() >= 20);
     let unread = other.filter(|&page| capture.image.word(page).is_none()).count();
     assert!(unread > 0 && capture.image.missed() > 0, "what was not is out of reach");
 
