@@ -15,9 +15,14 @@ use std::fs::File;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
+use std::time::Instant;
 
 /// The pause from which on its end is taken from the heartbeat: shorter ones do not stand out.
 const CLEAR_PAUSE_MS: f64 = 2.0;
+
+/// Seconds that another tool may take: memray's gdb may wait for ever for a breakpoint.
+const LONGEST_SECONDS: u64 = 20;
 
 /// Measures once.
 pub(super) fn measure(tool: &Tool, subject: &mut Subject, packages: &Packages) -> Result<Figures> {
@@ -103,14 +108,21 @@ fn fill_used(figures: &mut Figures, used: &Value) {
 /// A file in memory, where writing costs least, for a tool that writes one.
 fn outside(program: &Path, words: &[&str], subject: &Subject) -> Result<Figures> {
     let folder = tempfile::Builder::new().prefix("heapattach-bench").tempdir_in("/dev/shm")?;
-    let mut command = vec![program.to_owned()];
+    // It ends the whole group of processes, the debugger that a tool may have started included.
+    let mut command = vec!["timeout".into(), LONGEST_SECONDS.to_string().into(), program.to_owned()];
     for word in words {
         command.push(if *word == "OUT" { folder.path().join("out") } else { word.into() });
     }
     command.push(subject.pid().to_string().into());
     let before = subject.forget_peak()?;
     subject.watch()?;
-    let used = used_by(&command, &folder.path().join("printed"))?;
+    let started = Instant::now();
+    let used = used_by(&command, &folder.path().join("printed")).map_err(|error| {
+        if started.elapsed() < Duration::from_secs(LONGEST_SECONDS) {
+            return error;
+        }
+        anyhow::anyhow!("it did not end within {LONGEST_SECONDS} s")
+    })?;
     let (mut figures, _) = seen(subject, before)?;
     fill_used(&mut figures, &used);
     Ok(figures)
