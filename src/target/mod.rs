@@ -21,6 +21,7 @@ pub mod live;
 pub mod mapped_file;
 pub mod memory_limit;
 pub mod on_demand;
+mod page_places;
 mod pagemap;
 pub mod prefetch;
 mod priority;

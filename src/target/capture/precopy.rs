@@ -32,8 +32,10 @@ use std::time::Instant;
 
 /// Reading the mappings in the stop.
 const FIXED: Duration = Duration::from_millis(1);
-/// Bytes that are copied in a second in the stop, in pieces.
+/// Bytes that are copied in a second in the stop, in pieces, at most; fewer if a round was slower.
 const COPY_RATE: f64 = 3.0e9;
+/// From so many bytes on a round tells how fast this machine copies.
+const TELLING_ROUND: u64 = 64 << 20;
 const PER_THREAD: Duration = Duration::from_micros(10);
 /// A stop as short as this is taken, whatever another strategy would do.
 const SHORT_PAUSE: Duration = Duration::from_millis(5);
@@ -54,7 +56,7 @@ impl Strategy for Precopy {
 
     fn expected_pause(&self, subject: &Subject<'_>) -> Result<Duration, Setback> {
         let looking = Way::find(subject)?.expected(subject.forecast.bytes);
-        Ok(predicted(looking, FEW, subject.forecast.threads))
+        Ok(predicted(looking, (FEW, COPY_RATE), subject.forecast.threads))
     }
 
     fn take(&self, subject: &Subject<'_>, statistics: &mut CaptureStatistics) -> Result<Taken, Setback> {
@@ -83,19 +85,27 @@ fn step(watch: Option<crate::target::inject::StepWatch<'_>>, name: &'static str)
     }
 }
 
-/// How long the stop will take with so many bytes left to copy, when finding them takes so long.
-fn predicted(looking: Duration, left: u64, threads: usize) -> Duration {
-    let copying = Duration::from_secs_f64(left as f64 / COPY_RATE);
+/// How long the stop will take with so many bytes left to copy at that rate, when finding them takes so long.
+fn predicted(looking: Duration, (left, rate): (u64, f64), threads: usize) -> Duration {
+    let copying = Duration::from_secs_f64(left as f64 / rate);
     FIXED
         .saturating_add(looking)
         .saturating_add(copying)
         .saturating_add(PER_THREAD.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX)))
 }
 
+/// What is known of the copying speed after a round.
+fn rate_after(known: f64, bytes: u64, took: Duration) -> f64 {
+    let seconds = took.as_secs_f64();
+    if bytes < TELLING_ROUND || seconds <= 0.0 { known } else { known.min(bytes as f64 / seconds) }
+}
+
 /// The copy as it grows.
 struct Rounds {
     /// How long copying may take in the stop before another strategy does better.
     longest_copy: Duration,
+    /// Bytes that are copied in a second in the stop.
+    rate: f64,
     slots: Slots,
     tracking: Box<dyn Tracking>,
     /// Pages that could not be read while the process ran: to be read again, if they are there.
@@ -105,7 +115,7 @@ struct Rounds {
 impl Rounds {
     fn new(tracking: Box<dyn Tracking>, subject: &Subject<'_>) -> Self {
         let longest_copy = SHORT_PAUSE.max(subject.forecast.pause);
-        Self { longest_copy, slots: Slots::default(), tracking, failed: Vec::new() }
+        Self { longest_copy, rate: COPY_RATE, slots: Slots::default(), tracking, failed: Vec::new() }
     }
 
     /// Copies what there is at first, then in rounds what is written to meanwhile, until little is left or a
@@ -153,6 +163,7 @@ impl Rounds {
         let destination = preparation.destination.bytes();
         let limits = Limits { signals: options.signals, until: None };
         let holder = preparation.holder;
+        let started = Instant::now();
         let holes = on_a_thread(|| {
             if threads == 1 {
                 priority::raise();
@@ -161,6 +172,7 @@ impl Rounds {
         })?;
         self.failed = union(&self.failed, &sorted(holes));
         let bytes = total(&wanted);
+        self.rate = rate_after(self.rate, bytes, started.elapsed());
         options.report(Stage::Copying, self.slots.used().saturating_sub(bytes), self.slots.used());
         step(options.step_watch, "a round is done");
         Ok(bytes)
@@ -175,7 +187,7 @@ impl Rounds {
     ) -> Result<u64, Setback> {
         self.check()?;
         let looking = self.tracking.time_at_the_end(self.slots.used());
-        let expected = predicted(looking, left, subject.forecast.threads);
+        let expected = predicted(looking, (left, self.rate), subject.forecast.threads);
         let worth_it = SHORT_PAUSE.max(subject.forecast.pause * 2 / 3);
         if expected > preparation.options.longest_pause.unwrap_or(Duration::MAX).min(worth_it) {
             return Err(Setback::Unusable(format!(
@@ -202,7 +214,8 @@ impl Rounds {
     ) -> Result<Stopped, Setback> {
         let options = preparation.options;
         let threads = crate::target::proc_status::describe(preparation.pid)?.threads;
-        let expected = predicted(self.tracking.time_at_the_end(self.slots.used()), left, threads);
+        let expected =
+            predicted(self.tracking.time_at_the_end(self.slots.used()), (left, self.rate), threads);
         statistics.expected_pause_ns = u64::try_from(expected.as_nanos()).unwrap_or(u64::MAX);
         let limits = StopLimits { deadline: options.stop_deadline, signals: options.signals };
         loop {
@@ -261,7 +274,7 @@ impl Rounds {
         let (runs, left_out) = preparation.buffers.leave_out(&found.runs);
         let unknown = union(&self.slots.without(&runs), &self.failed);
         let rest = intersection(&runs, &union(&found.written, &unknown));
-        if Duration::from_secs_f64(total(&rest) as f64 / COPY_RATE) > self.longest_copy {
+        if Duration::from_secs_f64(total(&rest) as f64 / self.rate) > self.longest_copy {
             let mebibytes = total(&rest) >> 20;
             return Ok(Outcome::GivenUp(format!("in the last moment {mebibytes} MiB were written to")));
         }
@@ -454,6 +467,16 @@ while True:
             copies += 1;
         }
         assert!(copies > 0, "it never worked");
+    }
+
+    #[test]
+    fn a_slow_round_lengthens_what_is_predicted() {
+        let second = Duration::from_secs(1);
+        assert!((rate_after(COPY_RATE, 1 << 30, second) - f64::from(1 << 30)).abs() < 1.0);
+        assert!((rate_after(COPY_RATE, 1 << 40, second) - COPY_RATE).abs() < 1.0, "pieces are not as fast");
+        assert!((rate_after(COPY_RATE, 1 << 20, second) - COPY_RATE).abs() < 1.0, "too little to tell");
+        let slow = predicted(Duration::ZERO, (1 << 30, 1.0e9), 1);
+        assert!(slow > predicted(Duration::ZERO, (1 << 30, COPY_RATE), 1) * 2);
     }
 
     #[test]
