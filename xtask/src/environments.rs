@@ -10,6 +10,7 @@ use crate::process::output;
 use crate::process::target_directory;
 use anyhow::Result;
 use anyhow::bail;
+use rayon::prelude::*;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -53,10 +54,14 @@ impl Environment {
 /// One environment for each supported interpreter, and one entry for each that is not found or not supported.
 pub(crate) fn prepare() -> Vec<Environment> {
     let found = interpreters::find();
-    let mut environments: Vec<Environment> = found.iter().map(prepare_one).collect();
+    // Most of it is waiting for packages to come.
+    let (mut environments, roots) = rayon::join(
+        || found.par_iter().map(prepare_one).collect::<Vec<_>>(),
+        || debian::SUITES.par_iter().map(debian::unpack).collect::<Vec<_>>(),
+    );
     let pip = environments.iter().rev().find_map(|environment| Some(environment.python()?.to_owned()));
-    for suite in debian::SUITES {
-        match debian::unpack(suite) {
+    for (suite, root) in debian::SUITES.iter().zip(roots) {
+        match root {
             Ok(root) => environments.extend(
                 suite.minors.iter().map(|&minor| prepare_of_suite(suite, minor, &root, pip.as_deref())),
             ),
