@@ -191,6 +191,7 @@ pub(super) struct Live<'a> {
 
 impl<'a> Live<'a> {
     fn nothing(pid: i32, limits: StopLimits<'a>) -> Self {
+        priority::be_ordinary();
         let (threads, known) = (Vec::new(), FxHashSet::default());
         Self { pid, limits, threads, known, interrupted: None, pause: None }
     }
