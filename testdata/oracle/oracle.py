@@ -32,7 +32,7 @@ Files (addresses in hexadecimal, sorted; type and clodo are indexes into `labels
     .inside   what other interpreters see, if there are any (see inside.py)
     .tracked  address                                 gc.get_objects() after a collection
 
-It needs Linux, x86-64 or aarch64, and a CPython 3.8 to 3.15; without a global lock guppy3 cannot be had.
+It needs Linux, x86-64 or aarch64, and a CPython 3.6 to 3.15; without a global lock guppy3 cannot be had.
 """
 import gc
 import os
@@ -92,6 +92,7 @@ def wait():
         if MODE == 'inline' and GUPPY is not None and not (ASYNCIO_TRAVERSE_IS_BROKEN and '_asyncio' in sys.modules):
             GUPPY.heap()
             GUPPY._parent.View.clear_retainers()
+        gc.disable()                        # a collection after the fork would untrack tuples on one side only
         if fork() == 0:
             in_child()
         if os.waitpid(-1, 0)[1] != 0:
@@ -107,7 +108,6 @@ def in_child():
     """Write all files and exit; never returns."""
     code = 1
     try:
-        gc.disable()
         record(sys._getframe(1))
         code = 0
     except BaseException:
@@ -134,7 +134,7 @@ def record(waiting):
     inside.record(PREFIX, parent, labeller)
     summary = {
         'python': sys.version, 'hexversion': sys.hexversion, 'pid': os.getppid(), 'mode': MODE, 'argv': sys.argv,
-        'freeze_count': gc.get_freeze_count(), 'gc_objects': len(sizes), 'heapy': None,
+        'freeze_count': gc.get_freeze_count() if VERSION >= (3, 7) else 0, 'gc_objects': len(sizes), 'heapy': None,
     }
     started = time.time()
     try:
@@ -360,6 +360,10 @@ def labeller():
     return label
 
 
+def is_ascii(text):
+    return text.isascii() if VERSION >= (3, 7) else len(text.encode('utf-8', 'surrogatepass')) == len(text)
+
+
 class ParentMemory(object):
     """The waiting parent's memory: which of the child's objects were there before."""
 
@@ -442,7 +446,7 @@ class ParentMemory(object):
             at = start - self.starts[index]
             value = ctypes.string_at(start, sys.getsizeof(obj) - OBJECT_HEADER)
             return self.pieces[index][at:at + len(value)] == value
-        if type(obj) is not str or not obj.isascii():
+        if type(obj) is not str or not is_ascii(obj):
             return True
         start = id(obj) + sys.getsizeof('') - 1             # of the characters of a compact ASCII str
         index = self.search(self.starts, start) - 1
@@ -474,7 +478,8 @@ class ParentMemory(object):
         size_class, next_offset, last_offset = head[4] >> 32, head[5] & 0xffffffff, head[5] >> 32
         block = self.POOL - last_offset
         count = head[0] & 0xffffffff
-        if not 0 < block <= 512 or block != (size_class + 1) * 16 or next_offset > self.POOL:
+        sizes = [(size_class + 1) * alignment for alignment in (8, 16)]         # 8: in releases up to 3.7.3
+        if not 0 < block <= 512 or block not in sizes or next_offset > self.POOL:
             return nothing
         if (next_offset - self.POOL_HEADER) % block or not 0 < count <= self.POOL // block:
             return nothing
