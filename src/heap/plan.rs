@@ -223,7 +223,10 @@ impl Planner<'_> {
         // A class statement may give its class any name; only a C type is known by its name.
         let family = if self.is_python_class(record) { None } else { families::find(&record.name) };
         // Of what no table has, nothing is known: it is looked through.
-        family.filter(|family| self.table.get(&format!("sizeof({})", family.structure)).is_some())
+        let size = |family: &Family| self.table.get(&format!("sizeof({})", family.structure));
+        family.filter(|family| {
+            size(family).is_some_and(|size| !family.differs_by_build || size.offset == record.basic_size)
+        })
     }
 
     fn fields(&self, family: &Family, record: &TypeRecord) -> Vec<(u64, Seen)> {

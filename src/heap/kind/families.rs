@@ -17,6 +17,9 @@ pub struct Family {
     pub held: &'static [&'static str],
     /// Fields that `tp_traverse` visits if they hold an object: they may hold a number.
     pub perhaps: &'static [&'static str],
+    /// Whether builds of the same release differ in the structure, and instances in size with it: it is believed
+    /// only of the size that is known.
+    pub differs_by_build: bool,
 }
 
 const fn family(
@@ -25,7 +28,7 @@ const fn family(
     visited: &'static [&'static str],
     held: &'static [&'static str],
 ) -> Family {
-    Family { types, structure, visited, held, perhaps: &[] }
+    Family { types, structure, visited, held, perhaps: &[], differs_by_build: false }
 }
 
 /// An incremental codec or a stream of it (cjkcodecs/multibytecodec.c): `errors` is a number for the names that
@@ -36,7 +39,7 @@ const fn codec(
     visited: &'static [&'static str],
     held: &'static [&'static str],
 ) -> Family {
-    Family { types, structure, visited, held, perhaps: &["errors"] }
+    Family { types, structure, visited, held, perhaps: &["errors"], differs_by_build: false }
 }
 
 /// Every family that is fields only. An empty row is a type without references.
@@ -165,10 +168,9 @@ pub const FAMILIES: &[Family] = &[
     family(&["memoryview"], "PyMemoryViewObject", &["mbuf"], &["view.obj"]),
     family(&["managedbuffer"], "_PyManagedBufferObject", &["master.obj"], &[]),
     family(&["enumerate"], "enumobject", &["en_sit", "en_result", "en_longindex"], &["one"]),
-    // functoolsmodule.c: a link is visited through the wrapper that owns its list; the placeholder of a partial
-    // is borrowed (3.14).
+    // functoolsmodule.c: a link visits nothing itself from 3.7 on; the placeholder of a partial is borrowed (3.14).
     family(&["functools.partial"], "partialobject", &["fn", "args", "kw", "dict"], &[]),
-    family(&["functools._lru_list_elem"], "lru_list_elem", &[], &["key", "result"]),
+    family(&["functools._lru_list_elem"], "lru_list_elem", &["key", "result"], &[]),
     // zlibmodule.c, `compobject_traverse`, `ZlibDecompressor_traverse`: without any up to 3.13.8.
     family(
         &["zlib.Compress", "zlib.Decompress"],
@@ -245,12 +247,16 @@ pub const FAMILIES: &[Family] = &[
         &["exc", "exc_type", "exc_value", "exc_tb"],
         &["Socket", "ctx", "owner", "server_hostname"],
     ),
-    family(
-        &["_ssl._SSLContext"],
-        "PySSLContext",
-        &["set_sni_cb", "msg_cb"],
-        &["keylog_filename", "psk_client_callback", "psk_server_callback"],
-    ),
+    Family {
+        // Up to 3.9 it begins with what an older OpenSSL knows of NPN and ALPN (`HAVE_NPN`, `HAVE_ALPN`).
+        differs_by_build: true,
+        ..family(
+            &["_ssl._SSLContext"],
+            "PySSLContext",
+            &["set_sni_cb", "msg_cb"],
+            &["keylog_filename", "psk_client_callback", "psk_server_callback"],
+        )
+    },
     // _elementtree.c, `treebuilder_gc_traverse`: what it does with events from 3.7.3 on.
     family(
         &["xml.etree.ElementTree.TreeBuilder"],
@@ -325,6 +331,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     // genobject.c
     family(&["coroutine_wrapper"], "PyCoroWrapper", &["cw_coroutine"], &[]),
+    family(&["aiter_wrapper"], "PyAIterWrapper", &["ags_aiter"], &[]),
     // typevarobject.c: names are visited by later patch releases.
     family(
         &["typing.TypeVar"],
