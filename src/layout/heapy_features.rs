@@ -79,6 +79,9 @@ impl HeapyFeatures {
         if minor <= 7 {
             thread_roots.push("coroutine_wrapper");
         }
+        if minor <= 6 {
+            thread_roots.extend(["exc_type", "exc_value", "exc_traceback"]);
+        }
         Self {
             sees_all_interpreters: minor <= 8,
             visits_class_names: minor >= 8,
@@ -103,13 +106,12 @@ impl Features {
     }
 }
 
-/// `Lib/types.py`; the types of the singletons joined it in 3.10, the capsule in 3.13.
+/// `Lib/types.py`; descriptors of C joined it in 3.7, the cell in 3.8, the types of the singletons in 3.10, the
+/// capsule in 3.13.
 fn types_module_names(minor: u8) -> Vec<(&'static str, &'static str)> {
     let mut names = vec![
         ("async_generator", "AsyncGeneratorType"),
         ("builtin_function_or_method", "BuiltinMethodType"),
-        ("cell", "CellType"),
-        ("classmethod_descriptor", "ClassMethodDescriptorType"),
         ("code", "CodeType"),
         ("coroutine", "CoroutineType"),
         ("frame", "FrameType"),
@@ -118,11 +120,19 @@ fn types_module_names(minor: u8) -> Vec<(&'static str, &'static str)> {
         ("mappingproxy", "MappingProxyType"),
         ("member_descriptor", "MemberDescriptorType"),
         ("method", "MethodType"),
-        ("method-wrapper", "MethodWrapperType"),
-        ("method_descriptor", "MethodDescriptorType"),
         ("traceback", "TracebackType"),
-        ("wrapper_descriptor", "WrapperDescriptorType"),
     ];
+    if minor >= 7 {
+        names.extend([
+            ("classmethod_descriptor", "ClassMethodDescriptorType"),
+            ("method-wrapper", "MethodWrapperType"),
+            ("method_descriptor", "MethodDescriptorType"),
+            ("wrapper_descriptor", "WrapperDescriptorType"),
+        ]);
+    }
+    if minor >= 8 {
+        names.push(("cell", "CellType"));
+    }
     if minor >= 10 {
         names.extend([
             ("NoneType", "NoneType"),
