@@ -7,6 +7,7 @@ pub mod debug_file;
 pub mod dwarf;
 pub mod elf_file;
 pub mod interpreter_image;
+pub mod machine_code;
 pub mod module;
 pub mod symbols;
 

@@ -164,8 +164,8 @@ fn hint(error: &InspectionError) -> Option<String> {
         InspectionError::Core(error) => return error.hint(),
         InspectionError::NotPython => "list the Python processes with: pgrep -a python",
         // Neither debug information nor a guess helps.
-        InspectionError::Layout(LayoutError::NoRuntime { .. }) => return None,
-        InspectionError::Layout(LayoutError::TracedReferences { .. }) => {
+        InspectionError::Layout(LayoutError::TooOld { .. }) => return None,
+        InspectionError::Layout(LayoutError::TracedReferences { .. } | LayoutError::NoRuntime { .. }) => {
             "give the directory of its debug file with --debug-dir"
         }
         InspectionError::UnknownVersion { .. } | InspectionError::Layout(_) => {

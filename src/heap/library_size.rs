@@ -128,6 +128,9 @@ fn storage_dict_size(space: &Space<'_>, basic: u64, object: Address) -> Option<u
     // PyCStgDict_sizeof: the dict (which has the additional fields already), the additional fields once
     // more, the format, the shape and the element types.
     let dict = dict_size(space, basic, object)?;
+    if !space.features.storage_dict_has_size {
+        return Some(dict);
+    }
     let format = c_string_size(space, read(layout.format)?);
     let shape = u64::from(space.image.word32(object.plus(layout.ndim))?).checked_mul(8)?;
     // ffi_type { size, alignment, type, elements@16 }.

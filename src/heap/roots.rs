@@ -172,10 +172,14 @@ fn thread_roots(space: &Space<'_>, interpreter: &Interpreter, thread: &Thread, r
     }
 }
 
-/// `exc_info` and the states that it was pushed upon (`_PyErr_StackItem.previous_item`).
+/// `exc_info` and the states that it was pushed upon (`_PyErr_StackItem.previous_item`; 3.7 on).
 fn exception_states(space: &Space<'_>, thread: &Thread, roots: &mut Vec<Root>) {
-    let layout = &space.layouts.exception_stack_item;
-    let mut state = space.image.pointer(thread.address.plus(space.layouts.thread_state.exception_info));
+    let (Some(layout), Some(first)) =
+        (&space.layouts.exception_stack_item, space.layouts.thread_state.exception_info)
+    else {
+        return;
+    };
+    let mut state = space.image.pointer(thread.address.plus(first));
     for index in 1..MOST_EXCEPTION_STATES as u64 {
         if index.is_multiple_of(FREE_WORDS) && !space.work.take(FREE_WORDS) {
             return;

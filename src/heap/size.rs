@@ -343,8 +343,11 @@ fn code_size(space: &Space<'_>, plan: &Plan, object: Address) -> Option<u64> {
     let layout = &space.layouts.code;
     let extra = space.image.pointer(object.plus(layout.extra))?;
     // _PyCodeObjectExtra { ce_size; ce_extras[] }.
-    let extra = if extra.is_null() { 0 } else { space.image.word(extra)?.checked_mul(8)?.checked_add(8)? };
-    let size = if space.features.code_is_variable_size {
+    let extra = match space.features.code_size.extra.filter(|_| !extra.is_null()) {
+        Some(header) => space.image.word(extra)?.checked_mul(8)?.checked_add(header)?,
+        None => 0,
+    };
+    let size = if space.features.code_size.is_variable {
         let items = space.size(object)?.checked_mul(plan.record.item_size)?;
         plan.record.basic_size.checked_add(items)?.checked_next_multiple_of(8)?
     } else {
@@ -361,7 +364,8 @@ fn old_code_size(space: &Space<'_>, basic: u64, object: Address) -> Option<u64> 
     if let (Some(map), Some(cells)) = (layout.cell_to_argument, layout.cellvars)
         && has(map)
     {
-        size = size.checked_add(space.size(space.image.pointer(object.plus(cells))?)?.checked_mul(8)?)?;
+        let cells = space.size(space.image.pointer(object.plus(cells))?)?;
+        size = size.checked_add(cells.checked_mul(space.features.code_size.cell)?)?;
     }
     if let (Some(cache), Some(entries), Some(code)) = (layout.opcache, layout.opcache_size, layout.code_bytes)
         && has(cache)

@@ -34,7 +34,7 @@ pub struct Located {
     pub build: Build,
     /// Where fields are.
     pub resolved: Resolved,
-    /// `_PyRuntime`.
+    /// `_PyRuntime`, or the first of the variables that were its parts before 3.7.
     pub runtime: Address,
     /// `PyType_Type`.
     pub type_type: Address,
@@ -104,8 +104,9 @@ fn try_image(
 ) -> Result<(Identity, Resolved, Address), InspectionError> {
     let unknown = || InspectionError::UnknownVersion { image: image.module.path.clone() };
     let identity = identify::identify(image).ok_or_else(unknown)?;
-    let resolved = identify::find_layout(image, modules, layout)?;
-    let runtime = image.runtime.ok_or(InspectionError::NotPython)?.start;
+    let resolved = identify::find_layout(memory, image, modules, layout)?;
+    let runtime = image.runtime.map(|range| range.start).or(resolved.static_runtime);
+    let runtime = runtime.ok_or(InspectionError::NotPython)?;
     interpreters::read(memory, &resolved.layouts, &resolved.features, runtime)?;
     Ok((identity, resolved, runtime))
 }
@@ -129,7 +130,8 @@ impl StaticTypes<'_> {
     /// `PyType_Type`: the one that is its own type, from the dict of modules (`PyInterpreterState.modules`).
     fn type_type(&self, runtime: Address) -> Option<Address> {
         let read = |at: Address| self.memory.read_address(at).ok();
-        let main = read(runtime.plus(self.layouts.runtime.interpreters_main))?;
+        let state = &self.layouts.runtime;
+        let main = read(runtime.plus(state.interpreters_main.unwrap_or(state.interpreters_head)))?;
         let mut at = read(main.plus(self.layouts.interpreter.modules))?;
         for _ in 0..LONGEST_TYPE_CHAIN {
             let kind = self.type_of(at)?;

@@ -49,12 +49,15 @@ fn try_version(
     options: &LayoutOptions,
 ) -> Option<Match> {
     let identity = identify::identify(image)?;
-    let resolved = identify::find_layout(image, modules, options).ok()?;
+    let resolved = identify::find_layout(memory, image, modules, options).ok()?;
     let is_runtime = |at: Address| {
         interpreters::read(memory, &resolved.layouts, &resolved.features, at)
             .is_ok_and(|runtime| !runtime.is_cut)
     };
-    let runtime = scan(memory, image, &resolved.layouts, &is_runtime)?;
+    let runtime = match resolved.static_runtime {
+        Some(variables) => Some(variables).filter(|&at| is_runtime(at)),
+        None => scan(memory, image, &resolved.layouts, &is_runtime),
+    }?;
     Some(Match { image: image.clone(), identity, resolved, runtime })
 }
 
@@ -66,6 +69,7 @@ fn scan(
     is_runtime: &dyn Fn(Address) -> bool,
 ) -> Option<Address> {
     let mut buffer = vec![0; STEP as usize];
+    let main = layouts.runtime.interpreters_main?;
     for range in image.module.data_ranges() {
         let mut at = Address::new(range.start.get() & !7);
         let end = range.end.min(range.start.plus(LARGEST));
@@ -79,7 +83,7 @@ fn scan(
             for (index, word) in piece.chunks_exact(8).enumerate() {
                 let word = u64::from_le_bytes(word.try_into().ok()?);
                 let here = at.plus(index as u64 * 8);
-                let runtime = here.minus(layouts.runtime.interpreters_main);
+                let runtime = here.minus(main);
                 if word != 0 && is_interpreter(memory, layouts, Address::new(word)) && is_runtime(runtime) {
                     return Some(runtime);
                 }

@@ -3,6 +3,7 @@
 //! Where a field is, is a number in a table; what it means, is here. Each item cites the CPython
 //! file that defines it. Nothing outside `layout/` compares version numbers.
 
+use crate::layout::code_size_features::CodeSizeFeatures;
 use crate::layout::free_threading::FreeThreading;
 use crate::layout::heapy_features::HeapyFeatures;
 use crate::layout::module_features::ModuleFeatures;
@@ -14,7 +15,7 @@ use crate::layout::visit_features::VisitFeatures;
 /// Which structure holds the collector's state and its lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CollectorOwner {
-    /// `_PyRuntime.gc`, up to 3.8 (`Include/internal/pycore_pystate.h`).
+    /// `_PyRuntime.gc`, up to 3.8 (`Include/internal/pycore_pystate.h`), and what was there of it before 3.7.
     Runtime,
     /// `PyInterpreterState.gc`, 3.9 on (`Include/internal/pycore_interp.h`).
     Interpreter,
@@ -23,7 +24,7 @@ pub enum CollectorOwner {
 /// Which lists the collector keeps (`Include/internal/pycore_gc.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CollectorLists {
-    /// `generations[3]` and `permanent_generation`.
+    /// `generations[3]` and, from 3.7 on, `permanent_generation`.
     Generations,
     /// `young`, `old[2]` and `permanent_generation`; bit 0 of `_gc_next` tells the old space (3.14.0-3.14.4).
     Incremental,
@@ -217,8 +218,8 @@ pub struct Features {
     pub exception_state_has_type: bool,
     /// Code objects are tracked by the collector and visit `co_consts` (free-threaded, `Objects/codeobject.c`).
     pub code_visits_consts: bool,
-    /// `code.__sizeof__` adds two bytes per code unit of `ob_size` to the basic size (3.11 on).
-    pub code_is_variable_size: bool,
+    /// What `code.__sizeof__` counts.
+    pub code_size: CodeSizeFeatures,
     /// A function holds its builtins (3.10 on, `Objects/funcobject.c`, `func_traverse`).
     pub function_visits_builtins: bool,
     /// A struct sequence visits the fields behind its length, too (3.8 on, `Objects/structseq.c`,
@@ -248,12 +249,19 @@ pub struct Features {
     pub buffered_pair_visits_streams: bool,
     /// The C scanner of `json` visits its memo (3.9-3.12, `Modules/_json.c`, `scanner_traverse`; gone since).
     pub json_scanner_visits_memo: bool,
+    /// The dict of a ctypes type has a `__sizeof__` of its own (3.7-3.12, `Modules/_ctypes/stgdict.c`).
+    pub storage_dict_has_size: bool,
+    /// `strict` of the C scanner of `json` is an object, and visited (up to 3.6, `Modules/_json.c`).
+    pub json_scanner_strict_is_object: bool,
+    /// `lru_cache` visits its links, which visit what is in them; else it visits that itself (3.7 on,
+    /// `Modules/_functoolsmodule.c`, `lru_cache_tp_traverse`).
+    pub lru_cache_visits_links: bool,
     /// `SimpleQueue.__sizeof__` counts its ring (3.15, `Modules/_queuemodule.c`).
     pub simple_queue_counts_ring: bool,
     /// `OrderedDict` visits the weak reference to it that is first in its list, a borrowed one (up to 3.7.6 and
     /// 3.8.2, `Objects/odictobject.c`, `odict_traverse`).
     pub ordered_dict_visits_weak_references: bool,
-    /// `OrderedDict.__sizeof__` takes the length of its table of nodes from that of the dict's (up to 3.7.1,
+    /// `OrderedDict.__sizeof__` takes the length of its table of nodes from that of the dict's (up to 3.6.7 and 3.7.1,
     /// `Objects/odictobject.c`, `odict_sizeof`).
     pub ordered_dict_counts_slots: bool,
     /// `BytesIO` visits its buffer (3.12 on, `Modules/_io/bytesio.c`, `bytesio_traverse`).
@@ -339,7 +347,7 @@ impl Features {
             cleared_generator_visits_code: minor >= 14,
             exception_state_has_type: minor <= 10,
             code_visits_consts: free_threaded,
-            code_is_variable_size: minor >= 11,
+            code_size: CodeSizeFeatures::of(version),
             function_visits_builtins: minor >= 10,
             struct_sequence_visits_hidden: minor >= 8,
             type_visits_module: minor >= 9,
@@ -347,9 +355,12 @@ impl Features {
             atexit_callbacks_in_module: minor <= 9,
             buffered_pair_visits_streams: minor >= 12,
             json_scanner_visits_memo: (9..=12).contains(&minor),
+            storage_dict_has_size: minor >= 7,
+            json_scanner_strict_is_object: minor <= 6,
+            lru_cache_visits_links: minor <= 6,
             simple_queue_counts_ring: minor >= 15,
             ordered_dict_visits_weak_references: matches!(release, (..=6, _) | (7, ..=6) | (8, ..=2)),
-            ordered_dict_counts_slots: matches!(release, (..=6, _) | (7, ..=1)),
+            ordered_dict_counts_slots: matches!(release, (6, ..=7) | (7, ..=1)),
             bytes_io_visits_buffer: minor >= 12,
             io_visits_parts: minor >= 12,
             pickler_visits_memo: (minor, version.micro) >= (12, 1) || (minor == 11 && version.micro >= 7),
@@ -457,7 +468,9 @@ mod tests {
         assert!(features("3.11.2").int_zero_has_digit);
         assert_eq!(features("3.13.12").inline_visit, InlineVisit::ValuesFirst);
         assert_eq!(features("3.13.13").inline_visit, InlineVisit::DictFirst);
-        assert!(features("3.7.1").ordered_dict_counts_slots && !features("3.7.2").ordered_dict_counts_slots);
+        for (last, next) in [("3.6.7", "3.6.8"), ("3.7.1", "3.7.2")] {
+            assert!(features(last).ordered_dict_counts_slots && !features(next).ordered_dict_counts_slots);
+        }
         for (last, next) in [("3.7.6", "3.7.7"), ("3.8.2", "3.8.3")] {
             assert!(features(last).ordered_dict_visits_weak_references);
             assert!(!features(next).ordered_dict_visits_weak_references);

@@ -14,10 +14,12 @@ use crate::layout::Version;
 use crate::layout::code_evidence;
 use crate::layout::debug_offsets;
 use crate::layout::dwarf_table;
-use crate::layout::resolve;
+use crate::layout::resolve_with_variables;
+use crate::layout::static_runtime;
 use crate::layout::table::Entry;
 use crate::layout::table::Table;
 use crate::layout::tables;
+use crate::target::Memory;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -68,7 +70,8 @@ pub fn identify(image: &InterpreterImage) -> Option<Identity> {
 
 /// Up to 3.10 only a string in the read-only data says the release. Linked libraries have such
 /// strings as well: the minor version that the size of `_PyRuntime` or the file's name tells is the
-/// right one, and of it the string that is a release.
+/// right one, and of it the string that is a release. A file without `_PyRuntime` is of a version before 3.7,
+/// which a program that CPython was linked into need not have in its name.
 fn version_from_texts(image: &InterpreterImage) -> Option<Version> {
     let versions: Vec<Version> = image.version_texts.iter().filter_map(|text| Version::parse(text)).collect();
     let has_size = |version: &&Version| {
@@ -79,7 +82,9 @@ fn version_from_texts(image: &InterpreterImage) -> Option<Version> {
     };
     let by_size = versions.iter().find(has_size);
     let by_name = || versions.iter().find(|version| is_named_after(&image.module, **version));
-    by_size.or_else(by_name).copied()
+    let is_old = |version: &&Version| image.runtime.is_none() && !version.has_runtime();
+    let by_age = || versions.iter().find(is_old);
+    by_size.or_else(by_name).or_else(by_age).copied()
 }
 
 /// Whether the file's name says the minor version: `python3.9`, `libpython3.9d.so.1.0`.
@@ -92,44 +97,52 @@ fn is_named_after(module: &Module, version: Version) -> bool {
 /// The layout of an image: the tables, and over them the debug information of the mapped files or of
 /// their separate debug files, if there is any. Cost: a millisecond from the tables, 0.1 to 0.5 s with DWARF.
 pub fn find_layout(
+    memory: &dyn Memory,
     image: &InterpreterImage,
     modules: &Modules,
     options: &LayoutOptions,
 ) -> Result<Resolved, LayoutError> {
     let identity = identify(image).ok_or(LayoutError::NoVersion)?;
+    let debug = DebugFiles::find(image, modules, options);
     let request = ResolveRequest {
         version: identity.version,
         build: identity.build,
         runtime_size: identity.runtime_size,
-        dwarf: read_dwarf(image, modules, options).ok().filter(|table| !table.is_empty()),
+        dwarf: debug.read().ok().filter(|table| !table.is_empty()),
         published: identity.published,
         best_effort: options.best_effort,
     };
-    let mut resolved = resolve(&request)?;
+    let find_variables = |table: &Table| static_runtime::find(memory, image, debug.of_interpreter(), table);
+    let mut resolved = resolve_with_variables(&request, &find_variables)?;
     code_evidence::correct(&mut resolved.features, image);
     Ok(resolved)
 }
 
-/// What the debug information says: of the interpreter's file, then of every other mapped file
-/// until all structures are found.
-fn read_dwarf(
-    image: &InterpreterImage,
-    modules: &Modules,
-    options: &LayoutOptions,
-) -> Result<Table, BinaryError> {
-    let search = DebugSearch::new(&options.debug_directories, options.root.clone());
-    let others = modules.modules.iter().filter(|module| is_extension(module));
-    let wanted: Vec<&Module> = std::iter::once(&image.module).chain(others).map(|module| &**module).collect();
-    let separate: Vec<Option<ElfFile>> = wanted
-        .iter()
-        .map(|module| search.find(&module.elf, Path::new(&module.path)).map(|(_, elf)| elf))
-        .collect();
-    let files: Vec<&ElfFile> = wanted
-        .iter()
-        .zip(&separate)
-        .map(|(module, separate)| separate.as_ref().unwrap_or(&module.elf))
-        .collect();
-    dwarf_table::read(&files)
+/// The interpreter's file, then every other mapped file that describes its objects, each with its debug file.
+struct DebugFiles<'a> {
+    files: Vec<(&'a Module, Option<ElfFile>)>,
+}
+
+impl<'a> DebugFiles<'a> {
+    fn find(image: &'a InterpreterImage, modules: &'a Modules, options: &LayoutOptions) -> Self {
+        let search = DebugSearch::new(&options.debug_directories, options.root.clone());
+        let others = modules.modules.iter().filter(|module| is_extension(module));
+        let wanted = std::iter::once(&image.module).chain(others).map(|module| &**module);
+        let separate =
+            |module: &Module| search.find(&module.elf, Path::new(&module.path)).map(|(_, elf)| elf);
+        Self { files: wanted.map(|module| (module, separate(module))).collect() }
+    }
+
+    /// The debug file of the interpreter, if it has one.
+    fn of_interpreter(&self) -> Option<&ElfFile> {
+        self.files.first().and_then(|(_, separate)| separate.as_ref())
+    }
+
+    /// What the debug information says: of one file after the other until all structures are found.
+    fn read(&self) -> Result<Table, BinaryError> {
+        let files = self.files.iter().map(|(module, separate)| separate.as_ref().unwrap_or(&module.elf));
+        dwarf_table::read(&files.collect::<Vec<_>>())
+    }
 }
 
 /// Whether a file is one of the standard library's extension modules.

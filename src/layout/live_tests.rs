@@ -114,8 +114,9 @@ fn a_layout_is_found_and_the_runtime_agrees_with_it() {
     for python in interpreters() {
         let running = Running::start(&python);
         let modules = running.modules();
-        for image in interpreter_image::find(&modules, &RemoteMemory::new(running.pid())) {
-            match identify::find_layout(&image, &modules, &LayoutOptions::default()) {
+        let memory = RemoteMemory::new(running.pid());
+        for image in interpreter_image::find(&modules, &memory) {
+            match identify::find_layout(&memory, &image, &modules, &LayoutOptions::default()) {
                 Ok(resolved) => assert_eq!(resolved.disagreements, [], "{}", python.display()),
                 Err(error) => assert!(error.to_string().contains("not supported"), "{error}"),
             }
@@ -129,8 +130,9 @@ fn tables_and_debug_information_agree() {
     for python in interpreters() {
         let running = Running::start(&python);
         let modules = running.modules();
-        for image in interpreter_image::find(&modules, &RemoteMemory::new(running.pid())) {
-            let Ok(resolved) = identify::find_layout(&image, &modules, &options) else { continue };
+        let memory = RemoteMemory::new(running.pid());
+        for image in interpreter_image::find(&modules, &memory) {
+            let Ok(resolved) = identify::find_layout(&memory, &image, &modules, &options) else { continue };
             assert_eq!(resolved.disagreements, [], "{}", python.display());
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! Three sources of one table, later ones laid over earlier ones: the tables that are compiled in
 //! ([`tables`]), the DWARF of the very binary that is mapped, and from 3.13 on the offsets that the
-//! runtime publishes itself. The result is one [`Layouts`] of plain numbers, looked up once, and
+//! runtime publishes itself; before 3.7 the places of the binary's variables ([`static_runtime`]). The result is one [`Layouts`] of plain numbers, looked up once, and
 //! one [`Features`] of what those fields mean.
 
 pub mod code_evidence;
+pub mod code_size_features;
 pub mod debug_offsets;
 pub mod dwarf_table;
 pub mod features;
@@ -16,11 +17,15 @@ pub mod identify;
 pub mod module_features;
 pub mod obstacles;
 pub mod schema;
+pub mod static_runtime;
+mod static_scan;
 pub mod table;
 pub mod tables;
 pub mod version;
 pub mod visit_features;
 
+use crate::address::Address;
+use crate::layout::static_runtime::StaticRuntime;
 use crate::layout::table::Entry;
 use crate::layout::table::Table;
 use crate::layout::tables::Fingerprint;
@@ -70,6 +75,8 @@ pub struct Resolved {
     pub layouts: Layouts,
     /// What they mean.
     pub features: Features,
+    /// Where the variables begin that are the runtime state before 3.7.
+    pub static_runtime: Option<Address>,
     /// Where the layout came from, for people: `table 3.11.7`, `table 3.11 and DWARF`, ...
     pub source: String,
     /// Where sources differed.
@@ -98,10 +105,15 @@ pub enum LayoutError {
         /// The newest release of the tables.
         newest: Version,
     },
-    /// There is nothing to start from; see [`obstacles`].
+    /// Its objects are others; see [`obstacles`].
+    #[error("CPython {version} is not supported: {}", obstacles::of(*.version))]
+    TooOld {
+        /// The version.
+        version: Version,
+    },
+    /// There is nothing to start from; see [`static_runtime`].
     #[error(
-        "CPython {version} is not supported: before 3.7 there is no `_PyRuntime` from which to find its interpreters and its collector; {}",
-        obstacles::of(*.version)
+        "it was not found where CPython {version} keeps its interpreters and the lists of its collector: before 3.7 these are variables of its own, and no part of a `_PyRuntime`"
     )]
     NoRuntime {
         /// The version.
@@ -143,8 +155,8 @@ pub enum LayoutError {
 
 const DWARF: &str = "DWARF";
 
-/// `_PyRuntime` is in Python/pylifecycle.c since this version.
-const FIRST_WITH_RUNTIME: (u8, u8) = (3, 7);
+/// The first version of which there are tables.
+const FIRST: (u8, u8) = (3, 6);
 
 /// `--with-trace-refs` links all objects by two words at their start up to this version
 /// (`_PyObject_HEAD_EXTRA`, Include/object.h).
@@ -162,8 +174,18 @@ const TELLING_SIZES: &[&str] = &[
 /// [`schema::GcState`].
 const CORRECTED: &[&str] = &["_gc_runtime_state.generations"];
 
-/// Chooses and overlays the sources. Cost: parses one table, about a millisecond.
+/// Chooses and overlays the sources, for a version that has a `_PyRuntime`. Cost: parses one table, about a
+/// millisecond.
 pub fn resolve(request: &ResolveRequest) -> Result<Resolved, LayoutError> {
+    resolve_with_variables(request, &|_| None)
+}
+
+/// The same for any version: `find_variables` finds the parts of a runtime state that is no structure, given the
+/// table without them.
+pub fn resolve_with_variables(
+    request: &ResolveRequest,
+    find_variables: &dyn Fn(&Table) -> Option<StaticRuntime>,
+) -> Result<Resolved, LayoutError> {
     let version = request.version;
     let Chosen { mut table, mut source, is_guess } = choose_table(request)?;
     let mut disagreements = Vec::new();
@@ -185,10 +207,18 @@ pub fn resolve(request: &ResolveRequest) -> Result<Resolved, LayoutError> {
         }
         source = if source.is_empty() { name.to_owned() } else { format!("{source} and {name}") };
     }
+    let mut static_runtime = None;
+    if !version.has_runtime() {
+        let found = find_variables(&table).ok_or(LayoutError::NoRuntime { version })?;
+        table.overlay(&found.table);
+        // What differs from one who builds it to the next is what the process says, and no surprise.
+        disagreements.retain(|disagreement| found.table.get(&disagreement.field).is_none());
+        static_runtime = Some(found.address);
+    }
     let layouts =
         Layouts::load(&table).map_err(|missing| LayoutError::MissingField { version, field: missing.0 })?;
     let features = Features::of(version, request.build);
-    Ok(Resolved { table, layouts, features, source, disagreements, is_guess })
+    Ok(Resolved { table, layouts, features, static_runtime, source, disagreements, is_guess })
 }
 
 /// The table to start from.
@@ -204,8 +234,8 @@ struct Chosen {
 /// the same (distributions backport changes), else the release's all the same if there is better to come.
 fn choose_table(request: &ResolveRequest) -> Result<Chosen, LayoutError> {
     let (version, build) = (request.version, request.build);
-    if (version.major, version.minor) < FIRST_WITH_RUNTIME {
-        return Err(LayoutError::NoRuntime { version });
+    if (version.major, version.minor) < FIRST {
+        return Err(LayoutError::TooOld { version });
     }
     let has_links = build.trace_refs && (version.major, version.minor) <= LAST_WITH_LINKS;
     let describes_objects = |dwarf: &Table| dwarf.get("sizeof(PyObject)").is_some();

@@ -30,6 +30,7 @@ macro_rules! table_files {
 
 /// Every file, oldest first.
 pub const TABLES: &[TableFile] = table_files! {
+    6 false "3.6",
     7 false "3.7",
     8 false "3.8",
     9 false "3.9",

@@ -1,13 +1,16 @@
 //! Every table satisfies the schema, and agrees with offsets that were copied by hand.
 
+use crate::address::Address;
+use crate::layout;
 use crate::layout::Build;
 use crate::layout::LayoutError;
 use crate::layout::ResolveRequest;
 use crate::layout::Resolved;
 use crate::layout::Version;
-use crate::layout::resolve;
 use crate::layout::schema;
 use crate::layout::schema::first;
+use crate::layout::static_runtime;
+use crate::layout::static_runtime::StaticRuntime;
 use crate::layout::table::Entry;
 use crate::layout::table::Series;
 use crate::layout::table::Table;
@@ -16,6 +19,19 @@ use crate::layout::tables;
 fn request(version: Version, free_threaded: bool) -> ResolveRequest {
     let build = Build { free_threaded, ..Build::default() };
     ResolveRequest { version, build, runtime_size: None, dwarf: None, published: None, best_effort: false }
+}
+
+/// Resolves a version that has a `_PyRuntime`, or an older one with its variables in some order.
+fn resolve(request: &ResolveRequest) -> Result<Resolved, LayoutError> {
+    let variables = |_: &Table| {
+        let mut table = Table::default();
+        for key in static_runtime::STRUCTURES {
+            table.insert(format!("sizeof({key})"), Entry::at(64));
+        }
+        table.insert("_PyRuntimeState.interpreters.head", Entry::at(8));
+        Some(StaticRuntime { address: Address::new(0x1000), table })
+    };
+    layout::resolve_with_variables(request, &variables)
 }
 
 fn resolved(text: &str) -> Resolved {
@@ -61,7 +77,9 @@ fn a_structure_that_a_table_has_is_complete() {
             let table = series.at(version);
             for structure in schema::wanted() {
                 if table.get(&format!("sizeof({})", structure.name())).is_none() {
-                    assert!(structure.optional, "{version} lacks {}", structure.name());
+                    let is_static =
+                        !version.has_runtime() && static_runtime::STRUCTURES.contains(&structure.name());
+                    assert!(structure.optional || is_static, "{version} lacks {}", structure.name());
                     continue;
                 }
                 for field in structure.fields.iter().filter(|field| field.required) {
@@ -107,14 +125,40 @@ fn offsets_copied_from_headers_by_hand() {
 fn an_old_version_says_what_stands_in_the_way() {
     for (version, obstacle) in [
         (Version::release(2, 7, 18), "old-style classes"),
-        (Version::release(3, 6, 15), "they are static variables"),
+        (Version::release(3, 5, 10), "its dicts are other tables"),
     ] {
         let mut request = request(version, false);
         request.best_effort = true;
         let error = resolve(&request).unwrap_err().to_string();
-        let expected = format!("CPython {version} is not supported: before 3.7 there is no `_PyRuntime`");
+        let expected = format!("CPython {version} is not supported: ");
         assert!(error.contains(&expected) && error.contains(obstacle), "{error}");
     }
+}
+
+#[test]
+fn without_its_variables_an_old_version_is_refused() {
+    let request = request(Version::release(3, 6, 15), false);
+    assert_eq!(resolve(&request).unwrap().static_runtime, Some(Address::new(0x1000)));
+    let error = layout::resolve(&request).unwrap_err();
+    assert_eq!(error, LayoutError::NoRuntime { version: request.version });
+    // Heads of another size than the table's, in debug information and process alike.
+    let mut heads = Table::default();
+    for (key, offset) in [("sizeof(PyGC_Head)", 24), ("PyGC_Head._gc_next", 0), ("PyGC_Head._gc_prev", 8)] {
+        heads.insert(key, Entry::at(offset));
+    }
+    let (mut dwarf, mut variables) = (heads.clone(), heads);
+    dwarf.insert("PyListObject.allocated", Entry::at(40));
+    variables.insert("_PyRuntimeState.interpreters.head", Entry::at(0));
+    for key in static_runtime::STRUCTURES {
+        variables.insert(format!("sizeof({key})"), Entry::at(8));
+    }
+    let described = ResolveRequest { dwarf: Some(dwarf), ..request.clone() };
+    let found = StaticRuntime { address: Address::new(0x1000), table: variables };
+    let resolved = layout::resolve_with_variables(&described, &|_| Some(found.clone())).unwrap();
+    let fields: Vec<&str> = resolved.disagreements.iter().map(|found| found.field.as_str()).collect();
+    assert_eq!((fields, resolved.layouts.gc_head.sizeof), (vec!["PyListObject.allocated"], 24));
+    let newer = ResolveRequest { version: Version::release(3, 7, 16), ..request };
+    assert_eq!(layout::resolve(&newer).unwrap().static_runtime, None);
 }
 
 #[test]
@@ -122,7 +166,7 @@ fn a_newer_version_is_named_and_guessed_only_if_asked() {
     let mut request = request(Version::release(3, 16, 0), false);
     let error = resolve(&request).unwrap_err().to_string();
     assert!(
-        error.starts_with("no layout is known for CPython 3.16.0 (release): the tables are of 3.7."),
+        error.starts_with("no layout is known for CPython 3.16.0 (release): the tables are of 3.6."),
         "{error}"
     );
     request.best_effort = true;

@@ -49,6 +49,11 @@ impl Version {
         Some(Self { major, minor, micro, level, serial: serial & 15 })
     }
 
+    /// Whether there is a `_PyRuntime`, in Python/pylifecycle.c since 3.7.
+    pub fn has_runtime(self) -> bool {
+        (self.major, self.minor) >= (3, 7)
+    }
+
     /// `sys.hexversion`.
     pub fn hex(self) -> u64 {
         let level = match self.level {

@@ -39,8 +39,9 @@ pub fn lists(image: &Image, layouts: &Layouts, features: &Features, gc: Address)
     }
     let mut lists: Vec<_> =
         (0..).zip(heads).map(|(number, head)| CollectorList { head, number, is_permanent: false }).collect();
-    let head = gc.plus(state.permanent_generation);
-    lists.push(CollectorList { head, number: u8::MAX, is_permanent: true });
+    // There is none before 3.7.
+    let permanent = state.permanent_generation.map(|offset| gc.plus(offset));
+    lists.extend(permanent.map(|head| CollectorList { head, number: u8::MAX, is_permanent: true }));
     lists
 }
 

@@ -92,16 +92,20 @@ pub fn read(
     let does_not_fit = |what| RuntimeError::DoesNotFit { address, what };
     let runtime = &layouts.runtime;
     let head = memory.read_address(address.plus(runtime.interpreters_head))?;
-    let main = memory.read_address(address.plus(runtime.interpreters_main))?;
-    if head.is_null() || main.is_null() {
+    let pointer = |offset: Option<u64>| offset.map(|at| memory.read_address(address.plus(at))).transpose();
+    let main = pointer(runtime.interpreters_main)?;
+    if head.is_null() || main == Some(Address::NULL) {
         return Err(RuntimeError::NotStarted);
     }
-    if !memory.read_address(address.plus(runtime.finalizing))?.is_null() {
+    if pointer(runtime.finalizing)?.is_some_and(|thread| !thread.is_null()) {
         return Err(RuntimeError::Finalizing);
     }
     let mut reader = Reader { memory, layouts, features, seen: FxHashSet::default(), is_cut: false };
     let mut interpreters = reader.interpreters(head);
-    // A damaged list may end before the main one, which is last.
+    // The oldest is last; before 3.7 nothing else says which is the main one.
+    let oldest = interpreters.last().map_or(Address::NULL, |interpreter| interpreter.address);
+    let main = main.unwrap_or(oldest);
+    // A damaged list may end before the main one.
     if !interpreters.iter().any(|interpreter| interpreter.address == main) {
         reader.is_cut = true;
         interpreters.extend(reader.interpreter(main));
@@ -152,11 +156,16 @@ impl Reader<'_> {
             next = self.pointer(next.plus(self.layouts.interpreter.next));
             interpreters.push(interpreter);
         }
+        // Before 3.7 they have no numbers: they get those that they would have if none had ended.
+        if self.layouts.interpreter.id.is_none() {
+            (0..).zip(interpreters.iter_mut().rev()).for_each(|(id, interpreter)| interpreter.id = id);
+        }
         interpreters
     }
 
     fn interpreter(&mut self, address: Address) -> Option<Interpreter> {
-        let id = self.memory.read_u64(address.plus(self.layouts.interpreter.id)).ok()?;
+        let id =
+            self.layouts.interpreter.id.map_or(Ok(0), |at| self.memory.read_u64(address.plus(at))).ok()?;
         let mut threads = Vec::new();
         let head = address.plus(self.layouts.interpreter.threads_head);
         let mut next = self.memory.read_address(head).ok()?;
@@ -215,10 +224,8 @@ impl Reader<'_> {
 
 /// Where each collector keeps its `collecting` flag (an `int`): non-zero while it runs.
 pub fn collecting_flags(runtime: &Runtime, layouts: &Layouts, features: &Features) -> Vec<Address> {
-    collectors(runtime, layouts, features)
-        .into_iter()
-        .map(|gc| gc.plus(layouts.gc_state.collecting))
-        .collect()
+    let Some(flag) = layouts.gc_state.collecting else { return Vec::new() };
+    collectors(runtime, layouts, features).into_iter().map(|gc| gc.plus(flag)).collect()
 }
 
 /// Every `_gc_runtime_state` of the process.

@@ -1,6 +1,7 @@
 """For programs that do not serve anything themselves: a small HTTP server in a thread."""
 import http.server
 import os
+import socketserver
 import threading
 
 
@@ -16,7 +17,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """http.server.ThreadingHTTPServer, which 3.6 has not."""
+
+    daemon_threads = True
+
+
 def ready():
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    server = Server(('127.0.0.1', 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print('READY', os.getpid(), server.server_address[1], flush=True)

@@ -1,10 +1,14 @@
 """An asyncio HTTP server with background tasks, queues and generators always under way."""
 import asyncio
-import contextvars
 import json
 import os
 
-REQUEST = contextvars.ContextVar('request')
+try:
+    import contextvars
+except ImportError:         # 3.7 on
+    contextvars = None
+
+REQUEST = contextvars and contextvars.ContextVar('request')
 RECENT = []
 
 
@@ -36,7 +40,8 @@ async def values(number):
 async def handle(reader, writer):
     try:
         request = await reader.readuntil(b'\r\n\r\n')
-        REQUEST.set(request)
+        if REQUEST:
+            REQUEST.set(request)
         await asyncio.wait_for(asyncio.sleep(0.001), 5)
         body = json.dumps(RECENT[-20:]).encode()
         writer.write(b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n' % len(body) + body)
@@ -53,8 +58,13 @@ async def main():
     tasks.append(asyncio.ensure_future(busy(queue)))
     server = await asyncio.start_server(handle, '127.0.0.1', 0)
     print('READY', os.getpid(), server.sockets[0].getsockname()[1], flush=True)
-    async with server:
-        await server.serve_forever()
+    if hasattr(server, 'serve_forever'):        # 3.7 on
+        async with server:
+            await server.serve_forever()
+    await asyncio.gather(*tasks)
 
 
-asyncio.run(main())
+if hasattr(asyncio, 'run'):
+    asyncio.run(main())
+else:
+    asyncio.get_event_loop().run_until_complete(main())

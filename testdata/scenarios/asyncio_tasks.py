@@ -1,10 +1,14 @@
 """An event loop stopped between two steps: tasks, futures, handles, streams."""
 import asyncio
-import contextvars
+
+try:
+    import contextvars
+except ImportError:         # 3.7 on
+    contextvars = None
 
 import ready
 
-variable = contextvars.ContextVar('request', default=None)
+variable = contextvars and contextvars.ContextVar('request', default=None)
 
 
 class State:
@@ -19,7 +23,8 @@ async def leaf(value):
 
 
 async def parent(value):
-    variable.set(['request', value])
+    if variable:
+        variable.set(['request', value])
     children = [asyncio.ensure_future(leaf((value, number))) for number in range(3)]
     try:
         return await asyncio.gather(*children)
@@ -76,7 +81,7 @@ async def main():
     cancelled = asyncio.ensure_future(leaf('cancelled'))
     await asyncio.sleep(0.01)
     cancelled.cancel()
-    loop = asyncio.get_running_loop()
+    loop = asyncio.get_event_loop()
     future = loop.create_future()
     future.add_done_callback(lambda done: None)
     handle = loop.call_later(1000, print, ['later'])

@@ -1,10 +1,14 @@
 """Classes and instances: where attributes are kept, in all its forms."""
 import abc
-import dataclasses
 import enum
 import sys
 import typing
 import weakref
+
+try:
+    import dataclasses
+except ImportError:         # 3.7 on
+    dataclasses = None
 
 import ready
 
@@ -177,15 +181,15 @@ class Flags(enum.IntFlag):
     B = 2
 
 
-@dataclasses.dataclass
-class Record:
-    name: str
-    values: list = dataclasses.field(default_factory=list)
+if dataclasses:
+    @dataclasses.dataclass
+    class Record:
+        name: str
+        values: list = dataclasses.field(default_factory=list)
 
-
-@dataclasses.dataclass(frozen=True)
-class Frozen:
-    number: int = 5
+    @dataclasses.dataclass(frozen=True)
+    class Frozen:
+        number: int = 5
 
 
 class NoModule:
@@ -257,7 +261,8 @@ failures[3].__notes__ = ['note']
 metas = [OfMeta(), WithTag(), Concrete(), Registered(), Described(), GenericClass([1]), GenericClass[int]([2])]
 WithTag.late = ['late class attribute']
 enums = [Color.RED, Flags.A | Flags.B, Color]
-records = [Record('a'), Record('b', [1]), Frozen(), Frozen(6), Person('p'), Movie(title='m'), NoModule(), Sized()]
+records = [Record('a'), Record('b', [1]), Frozen(), Frozen(6)] if dataclasses else []
+records += [Person('p'), Movie(title='m'), NoModule(), Sized()]
 generics = [typing.List[int], typing.Dict[str, typing.Any], typing.Optional[int], typing.Callable[[int], str],
             typing.TypeVar('V', bound=int), typing.Union[int, str]]
 if sys.version_info >= (3, 9):

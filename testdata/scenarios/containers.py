@@ -1,6 +1,7 @@
 """Containers in every storage form: small, grown, shrunken, emptied, with deleted entries."""
 import array
 import collections
+import sys
 import types
 import weakref
 
@@ -49,7 +50,8 @@ class Text(str):
 
 
 Point = collections.namedtuple('Point', 'x y z')
-Wide = collections.namedtuple('Wide', ['field%d' % number for number in range(40)], defaults=[None] * 40)
+Wide = collections.namedtuple('Wide', ['field%d' % number for number in range(40)],
+                              **({'defaults': [None] * 40} if sys.version_info >= (3, 7) else {}))
 
 lists = [list(range(1000, 1000 + length)) for length in range(0, 300, 17)]
 appended = []
@@ -66,7 +68,7 @@ itself.append(itself)
 lists += [List([1, [2]]), List(), [None] * 10000]
 lists[-2].attribute = [3]
 
-tuples = [tuple(range(2000, 2000 + length)) for length in range(30)] + [Tuple((1, [2])), Tuple(), Point(1, [2], 'z'), Wide()]
+tuples = [tuple(range(2000, 2000 + length)) for length in range(30)] + [Tuple((1, [2])), Tuple(), Point(1, [2], 'z'), Wide(*[None] * 40)]
 tuples[-4].attribute = {}
 loop = ([],)
 loop[0].append(loop)

@@ -3,7 +3,6 @@ import array
 import cProfile
 import codecs
 import contextlib
-import contextvars
 import copyreg
 import csv
 import ctypes
@@ -38,6 +37,11 @@ import xml.dom.minidom
 import xml.etree.ElementTree
 import xml.parsers.expat
 import zlib
+
+try:
+    import contextvars
+except ImportError:         # 3.7 on
+    contextvars = None
 
 import ready
 
@@ -274,8 +278,11 @@ left, right = socket.socketpair()
 context = ssl.create_default_context()
 incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 logged = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-logged.sni_callback = lambda *arguments: None
-logged._msg_callback = lambda *arguments: None
+if sys.version_info >= (3, 7):
+    logged.sni_callback = lambda *arguments: None
+    logged._msg_callback = lambda *arguments: None
+else:
+    logged.set_servername_callback(lambda *arguments: None)
 with contextlib.suppress(AttributeError, OSError, NotImplementedError):
     logged.keylog_filename = os.path.join(tempfile.mkdtemp(), 'of the keys')
     logged.set_psk_server_callback(lambda identity: b'', 'a hint')
@@ -292,12 +299,14 @@ poll.register(left)
 keep += [left, right, context, incoming, outgoing, secured, selector, poll, left.makefile('rb')]
 
 # threads' tools (no thread is started here)
-variable = contextvars.ContextVar('variable', default=['default'])
-other = contextvars.ContextVar('other')
-token = variable.set(['set'])
-crowded = contextvars.copy_context()
-for number in range(100):
-    crowded.run(contextvars.ContextVar('variable %d' % number).set, [number])
+if contextvars:
+    variable = contextvars.ContextVar('variable', default=['default'])
+    other = contextvars.ContextVar('other')
+    token = variable.set(['set'])
+    crowded = contextvars.copy_context()
+    for number in range(100):
+        crowded.run(contextvars.ContextVar('variable %d' % number).set, [number])
+    keep += [variable, other, token, contextvars.copy_context(), crowded]
 local = threading.local()
 local.value = ['local']
 
@@ -309,11 +318,11 @@ class Local(threading.local):
 
 subclassed = Local()
 subclassed.value
-simple = queue.SimpleQueue()
+simple = getattr(queue, 'SimpleQueue', queue.Queue)()        # 3.7 on
 for number in range(20):
     simple.put([number])
 simple.get()
-keep += [variable, other, token, contextvars.copy_context(), crowded, threading.Lock(), threading.RLock(), threading.Condition(),
+keep += [threading.Lock(), threading.RLock(), threading.Condition(),
          threading.Event(), threading.Semaphore(), threading.Barrier(2), queue.Queue(), simple, local, subclassed]
 keep[-3].put(['queued'])
 

@@ -32,7 +32,7 @@ impl Interpreter {
 }
 
 /// The minor versions that README.md promises; the layout tables know more.
-const PROMISED: std::ops::RangeInclusive<u8> = 7..=15;
+const PROMISED: std::ops::RangeInclusive<u8> = 6..=15;
 
 /// The minor versions that are tested, each with whether it is free-threaded.
 pub(crate) fn supported() -> impl Iterator<Item = (u8, bool)> {

@@ -53,6 +53,9 @@ pub fn frame(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
     for offset in [layout.code, layout.builtins, layout.globals, layout.locals] {
         optional_field(space, object, offset, Seen::ALL, visit);
     }
+    for offset in [layout.exception_type, layout.exception_value, layout.exception_traceback] {
+        optional_field(space, object, offset, Seen::ALL, visit);
+    }
     if let Some(pointer) = layout.frame {
         let Some(frame) = space.image.pointer(object.plus(pointer)) else { return };
         object_of_interpreter_frame(space, frame, visit);
@@ -170,15 +173,16 @@ fn old_stack_depth(space: &Space<'_>, object: Address, stack: Address) -> Option
 /// `gen_traverse` and `async_gen_traverse`, Objects/genobject.c.
 pub fn generator(space: &Space<'_>, plan: &Plan, object: Address, visit: &mut impl Visit) {
     let layout = &space.layouts.generator;
-    for offset in [layout.name, layout.qualname, layout.exception_value] {
+    for offset in [layout.name, layout.qualname] {
         field(space, object.plus(offset), Seen::ALL, visit);
     }
-    for offset in [layout.frame, layout.code, layout.exception_type, layout.exception_traceback] {
+    let exception = [layout.exception_value, layout.exception_type, layout.exception_traceback];
+    for offset in [layout.frame, layout.code].into_iter().chain(exception) {
         optional_field(space, object, offset, Seen::ALL, visit);
     }
     match plan.record.name.as_str() {
         "coroutine" => {
-            field(space, object.plus(space.layouts.coroutine.origin_or_finalizer), Seen::HELD, visit);
+            optional_field(space, object, space.layouts.coroutine.origin_or_finalizer, Seen::HELD, visit);
         }
         "async_generator" => {
             field(space, object.plus(space.layouts.async_generator.origin_or_finalizer), Seen::ALL, visit);

@@ -141,6 +141,9 @@ pub fn json_scanner(space: &Space<'_>, plan: &Plan, object: Address, visit: &mut
     let Some(layout) = &space.layouts.json_scanner else { return };
     let hooks = (layout.parse_constant + 8).saturating_sub(layout.object_hook) / 8;
     array(space, object.plus(layout.object_hook), hooks, Seen::ALL, visit);
+    if space.features.json_scanner_strict_is_object {
+        field(space, object.plus(layout.object_hook.saturating_sub(8)), Seen::ALL, visit);
+    }
     if plan.owner_basic_size > layout.parse_constant + 8 {
         let seen = if space.features.json_scanner_visits_memo { Seen::ALL } else { Seen::HELD };
         field(space, object.plus(layout.parse_constant + 8), seen, visit);
@@ -261,9 +264,13 @@ pub fn lru_cache(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
         if left.is_multiple_of(FREE_WORDS) && !space.work.take(FREE_WORDS) {
             break;
         }
-        visit(link, Seen::HELD);
-        field(space, link.plus(link_layout.key), Seen::ALL, visit);
-        field(space, link.plus(link_layout.result), Seen::ALL, visit);
+        if space.features.lru_cache_visits_links {
+            visit(link, Seen::ALL);
+        } else {
+            visit(link, Seen::HELD);
+            field(space, link.plus(link_layout.key), Seen::ALL, visit);
+            field(space, link.plus(link_layout.result), Seen::ALL, visit);
+        }
         link = space.image.pointer(link.plus(link_layout.next)).unwrap_or(Address::NULL);
         left -= 1;
     }

@@ -63,6 +63,8 @@ structures! {
         fast_as_locals: Option<u64> = "f_fast_as_locals", frame_data: Option<u64> = "_f_frame_data",
         extra_locals: Option<u64> = "f_extra_locals", locals_cache: Option<u64> = "f_locals_cache",
         overwritten_fast_locals: Option<u64> = "f_overwritten_fast_locals",
+        exception_type: Option<u64> = "f_exc_type", exception_value: Option<u64> = "f_exc_value",
+        exception_traceback: Option<u64> = "f_exc_traceback",
     }
     /// `_PyInterpreterFrame`.
     InterpreterFrame = "_PyInterpreterFrame" {
@@ -78,25 +80,25 @@ structures! {
     Generator = "PyGenObject" {
         frame: Option<u64> = "gi_frame", running: Option<u64> = "gi_running", code: Option<u64> = "gi_code",
         weakreflist: u64 = "gi_weakreflist", name: u64 = "gi_name", qualname: u64 = "gi_qualname",
-        exception_value: u64 = "gi_exc_state.exc_value", exception_type: Option<u64> = "gi_exc_state.exc_type",
+        exception_value: Option<u64> = "gi_exc_state.exc_value", exception_type: Option<u64> = "gi_exc_state.exc_type",
         exception_traceback: Option<u64> = "gi_exc_state.exc_traceback",
-        previous_exception: u64 = "gi_exc_state.previous_item",
+        previous_exception: Option<u64> = "gi_exc_state.previous_item",
         origin_or_finalizer: Option<u64> = "gi_origin_or_finalizer",
         frame_state: Option<u64> = "gi_frame_state", interpreter_frame: Option<u64> = "gi_iframe",
     }
     /// `PyCoroObject`.
     Coroutine = "PyCoroObject" {
         frame: Option<u64> = "cr_frame", code: Option<u64> = "cr_code", weakreflist: u64 = "cr_weakreflist",
-        name: u64 = "cr_name", qualname: u64 = "cr_qualname", exception_value: u64 = "cr_exc_state.exc_value",
+        name: u64 = "cr_name", qualname: u64 = "cr_qualname", exception_value: Option<u64> = "cr_exc_state.exc_value",
         exception_type: Option<u64> = "cr_exc_state.exc_type",
         exception_traceback: Option<u64> = "cr_exc_state.exc_traceback",
-        origin_or_finalizer: u64 = "cr_origin_or_finalizer|cr_origin",
+        origin_or_finalizer: Option<u64> = "cr_origin_or_finalizer|cr_origin",
         frame_state: Option<u64> = "cr_frame_state", interpreter_frame: Option<u64> = "cr_iframe",
     }
     /// `PyAsyncGenObject`.
     AsyncGenerator = "PyAsyncGenObject" {
         frame: Option<u64> = "ag_frame", code: Option<u64> = "ag_code", weakreflist: u64 = "ag_weakreflist",
-        name: u64 = "ag_name", qualname: u64 = "ag_qualname", exception_value: u64 = "ag_exc_state.exc_value",
+        name: u64 = "ag_name", qualname: u64 = "ag_qualname", exception_value: Option<u64> = "ag_exc_state.exc_value",
         exception_type: Option<u64> = "ag_exc_state.exc_type",
         exception_traceback: Option<u64> = "ag_exc_state.exc_traceback",
         origin_or_finalizer: u64 = "ag_origin_or_finalizer|ag_finalizer",
@@ -124,7 +126,11 @@ structures! {
     AnextAwaitable = "anextawaitableobject" {
         wrapped: u64 = "wrapped", default_value: u64 = "default_value",
     }
-    /// `_PyErr_StackItem`.
+    /// `PyAIterWrapper` (3.6).
+    AsyncIteratorWrapper = "PyAIterWrapper" {
+        iterator: u64 = "ags_aiter",
+    }
+    /// `_PyErr_StackItem` (3.7 on).
     ExceptionStackItem = "_PyErr_StackItem|_err_stackitem" {
         value: u64 = "exc_value", type_pointer: Option<u64> = "exc_type",
         traceback: Option<u64> = "exc_traceback", previous: u64 = "previous_item",

@@ -48,7 +48,7 @@ structures! {
     /// `groupbyobject`.
     GroupBy = "groupbyobject" {
         it: u64 = "it", keyfunc: u64 = "keyfunc", tgtkey: u64 = "tgtkey", currkey: u64 = "currkey",
-        currvalue: u64 = "currvalue", currgrouper: u64 = "currgrouper",
+        currvalue: u64 = "currvalue", currgrouper: Option<u64> = "currgrouper",
     }
     /// `_grouperobject`.
     Grouper = "_grouperobject" {

@@ -245,7 +245,8 @@ structures! {
     }
     /// `FutureObj`.
     Future = "FutureObj" {
-        event_loop: u64 = "fut_loop", callback0: u64 = "fut_callback0", context0: u64 = "fut_context0",
+        event_loop: u64 = "fut_loop", callback0: Option<u64> = "fut_callback0",
+        context0: Option<u64> = "fut_context0",
         callbacks: u64 = "fut_callbacks", exception: u64 = "fut_exception", result: u64 = "fut_result",
         source_tb: u64 = "fut_source_tb", dict: Option<u64> = "dict",
         weakreflist: Option<u64> = "fut_weakreflist", cancel_msg: Option<u64> = "fut_cancel_msg",
@@ -254,11 +255,12 @@ structures! {
     }
     /// `TaskObj`.
     Task = "TaskObj" {
-        event_loop: u64 = "task_loop", callback0: u64 = "task_callback0", context0: u64 = "task_context0",
+        event_loop: u64 = "task_loop", callback0: Option<u64> = "task_callback0",
+        context0: Option<u64> = "task_context0",
         callbacks: u64 = "task_callbacks", exception: u64 = "task_exception", result: u64 = "task_result",
         source_tb: u64 = "task_source_tb", dict: Option<u64> = "dict",
         weakreflist: Option<u64> = "task_weakreflist", fut_waiter: u64 = "task_fut_waiter",
-        coro: u64 = "task_coro", context: u64 = "task_context", name: Option<u64> = "task_name",
+        coro: u64 = "task_coro", context: Option<u64> = "task_context", name: Option<u64> = "task_name",
         cancel_msg: Option<u64> = "task_cancel_msg", exception_tb: Option<u64> = "task_exception_tb",
         cancelled_exc: Option<u64> = "task_cancelled_exc", awaited_by: Option<u64> = "task_awaited_by",
         node: Option<u64> = "task_node", tid: Option<u64> = "task_tid",

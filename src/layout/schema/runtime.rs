@@ -4,10 +4,11 @@ use super::field::NamedOffset;
 use super::field::structures;
 
 structures! {
-    /// `_PyRuntimeState`.
+    /// `_PyRuntimeState`. Before 3.7 its members are static variables, and their offsets the distances between them:
+    /// see [`crate::layout::static_runtime`].
     Runtime = "_PyRuntimeState|pyruntimestate" {
-        finalizing: u64 = "_finalizing|finalizing", initialized: u64 = "initialized",
-        interpreters_head: u64 = "interpreters.head", interpreters_main: u64 = "interpreters.main",
+        finalizing: Option<u64> = "_finalizing|finalizing", initialized: Option<u64> = "initialized",
+        interpreters_head: u64 = "interpreters.head", interpreters_main: Option<u64> = "interpreters.main",
         main_thread: Option<u64> = "main_thread", main_thread_state: Option<u64> = "main_tstate",
         gc: Option<u64> = "gc", current_thread: Option<u64> = "gilstate.tstate_current",
         gil_locked: Option<u64> = "ceval.gil.locked", gil_last_holder: Option<u64> = "ceval.gil.last_holder",
@@ -26,7 +27,7 @@ structures! {
     }
     /// `PyInterpreterState`.
     Interpreter = "PyInterpreterState|_is" {
-        next: u64 = "next", id: u64 = "id", threads_head: u64 = "threads.head|tstate_head",
+        next: u64 = "next", id: Option<u64> = "id", threads_head: u64 = "threads.head|tstate_head",
         threads_main: Option<u64> = "threads.main", gc: Option<u64> = "gc",
         modules: u64 = "imports.modules|modules",
         modules_by_index: u64 = "imports.modules_by_index|modules_by_index", sys_dict: u64 = "sysdict",
@@ -88,9 +89,9 @@ structures! {
         previous: u64 = "prev", next: u64 = "next", interpreter: u64 = "interp", frame: Option<u64> = "frame",
         c_frame: Option<u64> = "cframe", current_frame: Option<u64> = "current_frame",
         base_frame: Option<u64> = "base_frame", thread_id: u64 = "thread_id",
-        native_thread_id: Option<u64> = "native_thread_id", dict: u64 = "dict", context: u64 = "context",
-        current_exception: Option<u64> = "current_exception", exception_info: u64 = "exc_info",
-        exception_state: u64 = "exc_state", data_stack_chunk: Option<u64> = "datastack_chunk",
+        native_thread_id: Option<u64> = "native_thread_id", dict: u64 = "dict", context: Option<u64> = "context",
+        current_exception: Option<u64> = "current_exception", exception_info: Option<u64> = "exc_info",
+        exception_state: Option<u64> = "exc_state", data_stack_chunk: Option<u64> = "datastack_chunk",
         data_stack_top: Option<u64> = "datastack_top", data_stack_limit: Option<u64> = "datastack_limit",
         data_stack_cached_chunk: Option<u64> = "datastack_cached_chunk",
         delete_later: u64 = "delete_later|trash.delete_later|trash_delete_later",
@@ -98,7 +99,7 @@ structures! {
         current_executor: Option<u64> = "current_executor",
         roots: Vec<NamedOffset> =
             "dict,c_profileobj,c_traceobj,curexc_type,curexc_value,curexc_traceback,current_exception,\
-             exc_state.exc_type,exc_state.exc_value,exc_state.exc_traceback,async_exc,\
+             exc_type,exc_value,exc_traceback,exc_state.exc_type,exc_state.exc_value,exc_state.exc_traceback,async_exc,\
              async_gen_firstiter,async_gen_finalizer,context,coroutine_wrapper,threading_local_key,\
              threading_local_sentinel,previous_executor,current_executor",
     }
@@ -127,10 +128,10 @@ structures! {
     /// Debian packs it in its 3.13, with `generations` four bytes earlier and every size the same: where
     /// there is a `generation0`, it points to the first of them and is to be believed.
     GcState = "_gc_runtime_state" {
-        enabled: u64 = "enabled", generations: Option<u64> = "generations",
-        generation0: Option<u64> = "generation0", permanent_generation: u64 = "permanent_generation",
-        young: Option<u64> = "young", old: Option<u64> = "old", collecting: u64 = "collecting",
-        garbage: u64 = "garbage", callbacks: u64 = "callbacks", heap_size: Option<u64> = "heap_size",
+        enabled: Option<u64> = "enabled", generations: Option<u64> = "generations",
+        generation0: Option<u64> = "generation0", permanent_generation: Option<u64> = "permanent_generation",
+        young: Option<u64> = "young", old: Option<u64> = "old", collecting: Option<u64> = "collecting",
+        garbage: Option<u64> = "garbage", callbacks: Option<u64> = "callbacks", heap_size: Option<u64> = "heap_size",
         visited_space: Option<u64> = "visited_space", trash_delete_later: Option<u64> = "trash_delete_later",
         freeze_active: Option<u64> = "freeze_active", long_lived_total: Option<u64> = "long_lived_total",
     }

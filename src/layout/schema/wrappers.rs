@@ -91,7 +91,7 @@ structures! {
     }
     /// `PySSLContext`.
     SslContext = "PySSLContext" {
-        set_sni_callback: u64 = "set_sni_cb", message_callback: Option<u64> = "msg_cb",
+        set_sni_callback: u64 = "set_sni_cb|set_hostname", message_callback: Option<u64> = "msg_cb",
         keylog_filename: Option<u64> = "keylog_filename",
         psk_client_callback: Option<u64> = "psk_client_callback",
         psk_server_callback: Option<u64> = "psk_server_callback",
