@@ -71,9 +71,9 @@ impl Module {
         found.map(|symbol| (self.address_of(symbol.address), symbol)).collect()
     }
 
-    /// Whether the file says of anything what it is called.
+    /// Whether the file says of any function of its own what it is called.
     pub fn has_symbols(&self) -> bool {
-        !self.symbols().is_empty()
+        self.symbols().has_functions()
     }
 
     /// Whether the file exports that name.

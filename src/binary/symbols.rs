@@ -19,6 +19,7 @@ pub struct Symbol {
 struct SymbolTable {
     strings: Vec<u8>,
     symbols: Vec<(usize, Symbol)>,
+    has_functions: bool,
 }
 
 impl SymbolTable {
@@ -31,10 +32,10 @@ impl SymbolTable {
     fn parse(bytes: &[u8], strings: Vec<u8>) -> Option<Self> {
         let count = bytes.len() / Sym::size(CONTEXT.container);
         let symbols = Sym::parse(bytes, 0, count, CONTEXT).ok()?;
-        let defined = symbols.into_iter().filter(|symbol| symbol.st_shndx != 0);
-        let symbols =
-            defined.map(|symbol| (symbol.st_name, Symbol { address: symbol.st_value, size: symbol.st_size }));
-        Some(Self { symbols: symbols.collect(), strings })
+        let defined = || symbols.iter().filter(|symbol| symbol.st_shndx != 0);
+        let symbols = defined()
+            .map(|symbol| (symbol.st_name, Symbol { address: symbol.st_value, size: symbol.st_size }));
+        Some(Self { symbols: symbols.collect(), strings, has_functions: defined().any(Sym::is_function) })
     }
 
     fn name(&self, at: usize) -> &[u8] {
@@ -63,9 +64,10 @@ impl Symbols {
         Self { exported: SymbolTable::read(elf, ".dynsym").unwrap_or_default(), all: OnceLock::new() }
     }
 
-    /// Whether the file exports nothing.
-    pub fn is_empty(&self) -> bool {
-        self.exported.symbols.is_empty()
+    /// Whether the file exports a function. A program has variables of libraries (`stdout`) in its own memory, and
+    /// names them, though it exports nothing of its own.
+    pub fn has_functions(&self) -> bool {
+        self.exported.has_functions
     }
 
     /// The other symbols. Cost: read at the first call (a CPython has some 25 000).
