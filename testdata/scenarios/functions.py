@@ -104,6 +104,13 @@ def failing(depth):
         raise Failure('boom', local)
 
 
+def handling():
+    try:
+        failing(1)
+    except Failure:
+        yield ['while an exception is handled']
+
+
 def caught(depth):
     try:
         failing(depth)
@@ -149,6 +156,8 @@ generators[4].send({'sent': 1})
 next(generators[5])
 generators[5].close()
 next(generators[6])
+generators.append(handling())
+next(generators[7])
 coroutines = [coroutine('created'), coroutine('suspended'), coroutine('finished')]
 coroutines[1].send(None)
 with contextlib.suppress(StopIteration):
