@@ -4,11 +4,15 @@ use crate::address::Address;
 use crate::binary::InterpreterImage;
 use crate::binary::Modules;
 use crate::binary::interpreter_image;
+use crate::binary::machine_code::variables_read;
 use crate::layout::Build;
 use crate::layout::Features;
 use crate::layout::Version;
 use crate::layout::identify;
 use crate::layout::identify::LayoutOptions;
+use crate::layout::static_runtime::Offsets;
+use crate::layout::static_scan;
+use crate::target::Memory;
 use crate::target::mapped_file::open_mapped_file;
 use crate::target::proc_maps::read_mappings;
 use crate::target::remote_memory::RemoteMemory;
@@ -119,6 +123,42 @@ fn a_layout_is_found_and_the_runtime_agrees_with_it() {
             match identify::find_layout(&memory, &image, &modules, &LayoutOptions::default()) {
                 Ok(resolved) => assert_eq!(resolved.disagreements, [], "{}", python.display()),
                 Err(error) => assert!(error.to_string().contains("not supported"), "{error}"),
+            }
+        }
+    }
+}
+
+/// Variables of 3.6: by symbols, by code, and by what they look like.
+#[test]
+fn every_way_leads_to_the_same_variables() {
+    for python in interpreters() {
+        let running = Running::start(&python);
+        if running.version.has_runtime() || running.version.major < 3 {
+            continue;
+        }
+        let (modules, memory) = (running.modules(), RemoteMemory::new(running.pid()));
+        for image in interpreter_image::find(&modules, &memory) {
+            let resolved =
+                identify::find_layout(&memory, &image, &modules, &LayoutOptions::default()).unwrap();
+            let start = resolved.static_runtime.unwrap();
+            let place = |key: &str| resolved.table.get(key).map(|entry| start.plus(entry.offset)).unwrap();
+            let ranges = image.module.data_ranges();
+            let head = place("_PyRuntimeState.interpreters.head");
+            let seen =
+                static_scan::interpreters(&memory, &ranges, Offsets::of(&resolved.table).unwrap()).unwrap();
+            // While there is one interpreter, another variable may point to it as well.
+            assert_eq!(memory.read_address(seen), memory.read_address(head), "{}", python.display());
+            let first = static_scan::generations(&memory, &ranges).map(|found| found.first);
+            assert_eq!(first, Some(place("_gc_runtime_state.generations")), "{}", python.display());
+            for (function, key) in [
+                ("PyInterpreterState_Head", "_PyRuntimeState.interpreters.head"),
+                ("PyGC_Collect", "_gc_runtime_state.collecting"),
+            ] {
+                let (_, symbol) = image.module.find_symbol(function).unwrap();
+                let code = image.module.elf.bytes_at_address(symbol.address, symbol.size).unwrap();
+                let read = variables_read(&code, symbol.address);
+                let first = read.first().map(|&variable| image.module.address_of(variable));
+                assert_eq!(first, Some(place(key)), "{function} in {}", python.display());
             }
         }
     }

@@ -101,7 +101,7 @@ pub(super) struct Offsets {
 }
 
 impl Offsets {
-    fn of(table: &Table) -> Option<Self> {
+    pub(super) fn of(table: &Table) -> Option<Self> {
         let offset = |key| table.get(key).map(|entry| entry.offset);
         Some(Self {
             next: offset("PyInterpreterState.next")?,
