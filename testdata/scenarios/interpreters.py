@@ -20,6 +20,9 @@ class Outside:
 
 
 def load():
+    if (3, 10, 0) <= sys.version_info < (3, 10, 2):
+        # A second interpreter cannot import io and ends the process (bpo-46006).
+        return None
     for name in ('_interpreters', '_xxsubinterpreters'):
         try:
             return __import__(name)
