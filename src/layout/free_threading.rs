@@ -14,7 +14,8 @@ pub struct FreeThreading {
     pub deferred_bit: u8,
     /// `_PyGC_BITS_TRACKED`.
     pub tracked_bit: u8,
-    /// `_PyGC_BITS_FROZEN`: what `gc.freeze` marks, in place of a permanent generation.
+    /// `_PyGC_BITS_FROZEN`: what `gc.freeze` marks and `gc.get_objects` leaves out, in place of a permanent
+    /// generation. 3.13.0 leaves nothing out (`Python/gc_free_threading.c`, `visit_get_objects`).
     pub frozen_bit: u8,
     /// How many bits of `ob_ref_shared` are flags (`_Py_REF_SHARED_SHIFT`).
     pub shared_shift: u32,
@@ -30,9 +31,30 @@ impl FreeThreading {
             deferred_bias: if version.minor == 13 { 1 } else { i64::MAX / 8 },
             deferred_bit: 64,
             tracked_bit: 1,
-            frozen_bit: 8,
+            frozen_bit: if (version.minor, version.micro) == (13, 0) { 0 } else { 8 },
             shared_shift: 2,
             list_array_has_capacity: (version.minor, version.micro) >= (14, 4) || version.minor >= 15,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> FreeThreading {
+        let build = Build { free_threaded: true, ..Build::default() };
+        FreeThreading::of(Version::parse(text).unwrap(), build).unwrap()
+    }
+
+    #[test]
+    fn the_first_release_lists_what_is_frozen() {
+        assert_eq!((of("3.13.0").frozen_bit, of("3.13.1").frozen_bit), (0, 8));
+    }
+
+    #[test]
+    fn a_list_is_asked_for_its_capacity_up_to_3_14_3() {
+        assert!(!of("3.14.3").list_array_has_capacity && of("3.14.4").list_array_has_capacity);
+        assert!(!of("3.13.18").list_array_has_capacity && of("3.15.0").list_array_has_capacity);
     }
 }
