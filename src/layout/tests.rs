@@ -121,6 +121,28 @@ fn offsets_copied_from_headers_by_hand() {
     assert_eq!(new.interpreter_frame.unwrap().instruction_pointer, 56);
 }
 
+/// Structures of extension modules, which have no headers: Modules/_asynciomodule.c, _pickle.c, mmapmodule.c.
+#[test]
+fn structures_of_modules_change_in_patch_releases() {
+    let at = |release: &str, key: &str| resolved(release).table.get(key).map(|entry| entry.offset);
+    for (last, next, key, before, after) in [
+        ("3.10.5", "3.10.6", "FutureObj.fut_result", Some(56), Some(64)),
+        ("3.10.5", "3.10.6", "TaskObj.task_coro", Some(152), Some(160)),
+        ("3.10.5", "3.10.6", "TaskObj.task_exception_tb", None, Some(56)),
+        ("3.13.0", "3.13.1", "PicklerObject.write", Some(48), Some(56)),
+        ("3.13.0t", "3.13.1t", "PicklerObject.write", Some(64), Some(72)),
+        ("3.13.14", "3.13.15", "UnpicklerObject.read", Some(184), Some(200)),
+        ("3.13.14t", "3.13.15t", "UnpicklerObject.read", Some(200), Some(216)),
+        ("3.14.6", "3.14.7", "UnpicklerObject.read", Some(184), Some(200)),
+        ("3.14.6t", "3.14.7t", "UnpicklerObject.read", Some(200), Some(216)),
+        ("3.13.7t", "3.13.8t", "mmap_object.weakreflist", Some(80), Some(88)),
+        ("3.14.0", "3.14.1", "mmap_object.weakreflist", Some(64), Some(72)),
+        ("3.14.3", "3.14.4", "PyBaseExceptionGroupObject.excs_str", None, Some(88)),
+    ] {
+        assert_eq!((at(last, key), at(next, key)), (before, after), "{last}, {next}: {key}");
+    }
+}
+
 #[test]
 fn an_old_version_says_what_stands_in_the_way() {
     for (version, obstacle) in [
