@@ -181,8 +181,8 @@ pub struct Features {
     /// `dict.__sizeof__` of a split table counts `dk_usable + dk_nentries` values (3.11 on), else
     /// `USABLE_FRACTION(dk_size)` (`Objects/dictobject.c`).
     pub split_dict_counts_entries: bool,
-    /// A dict whose values are embedded in an instance visits them itself (3.13.13 on, 3.14 on; before,
-    /// 3.13's `dict_traverse` leaves them to the owner).
+    /// A dict whose values are embedded in an instance visits them itself (`dict_traverse`,
+    /// `Objects/dictobject.c`: from 3.13.13 and 3.14.4 on; 3.13 and 3.14 left them to the owner).
     pub dict_visits_embedded_values: bool,
     /// What an instance with inline values visits.
     pub inline_visit: InlineVisit,
@@ -308,7 +308,6 @@ impl Features {
         let release = (minor, version.micro);
         let free_threaded = build.free_threaded;
         let (owner, lists) = collector(version, free_threaded);
-        let fixed_313 = minor == 13 && version.micro >= 13;
         Self {
             free_threading: FreeThreading::of(version, build),
             collector_owner: owner,
@@ -322,7 +321,7 @@ impl Features {
             bytearray_holds_bytes: minor >= 15,
             dict_keys_by_lookup: minor <= 10,
             split_dict_counts_entries: minor >= 11,
-            dict_visits_embedded_values: minor >= 14 || fixed_313 || minor <= 12,
+            dict_visits_embedded_values: minor <= 12 || inline_visit(version) == InlineVisit::DictFirst,
             inline_visit: inline_visit(version),
             inline_visit_is_in_code: (minor, version.micro) == (13, 5),
             managed_dict: managed_dict(minor),
@@ -471,6 +470,12 @@ mod tests {
         for (last, next) in [("3.6.7", "3.6.8"), ("3.7.1", "3.7.2")] {
             assert!(features(last).ordered_dict_counts_slots && !features(next).ordered_dict_counts_slots);
         }
+        for (last, next) in [("3.13.12", "3.13.13"), ("3.14.3", "3.14.4")] {
+            assert!(
+                !features(last).dict_visits_embedded_values && features(next).dict_visits_embedded_values
+            );
+        }
+        assert!(features("3.12.14").dict_visits_embedded_values);
         for (last, next) in [("3.7.6", "3.7.7"), ("3.8.2", "3.8.3")] {
             assert!(features(last).ordered_dict_visits_weak_references);
             assert!(!features(next).ordered_dict_visits_weak_references);
