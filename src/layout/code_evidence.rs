@@ -7,8 +7,8 @@ use crate::layout::features::InlineVisit;
 
 /// How much of the function is looked at: both instructions are in its first part. Unit: bytes.
 const LOOKED_AT: u64 = 160;
-/// `PyDictValues.valid` of an instance without fields of its own: `sizeof(PyObject)` + 3, as a displacement.
-const VALID: u8 = 16 + 3;
+/// `Py_TPFLAGS_INLINE_VALUES`.
+const INLINE_VALUES: u8 = 1 << 2;
 /// `MANAGED_DICT_OFFSET`, -24, as a displacement.
 const DICT: u8 = 0xe8;
 
@@ -35,34 +35,42 @@ pub fn correct(features: &mut Features, image: &InterpreterImage) {
 }
 
 /// Which comes first in the code of `PyObject_VisitManagedDict` (Objects/dictobject.c): the load of the dict
-/// or the test of `valid`. `None` if either is not to be seen (another compiler, no optimisation).
+/// or the test of `Py_TPFLAGS_INLINE_VALUES`. Whoever looks at the values first tests the flag before all else; the
+/// dict is loaded at once by whoever looks at it first. (Where the test of `valid` lies says nothing: compilers put
+/// it behind the load, and jump there and back.) `None` if either is not to be seen (another compiler, no
+/// optimisation).
 fn order_of_visits(code: &[u8]) -> Option<InlineVisit> {
     // mov r64, [reg - 24]: REX.W 8b, mode 01, any register but rsp, an 8-bit displacement.
     let dict = code.windows(4).position(
         |bytes| matches!(bytes, [0x48..=0x4f, 0x8b, mode, DICT] if mode & 0xc0 == 0x40 && mode & 7 != 4),
     )?;
-    // cmp byte [reg + 19], 0, or movzx r32, byte [reg + 19].
-    let valid = code.windows(4).position(|bytes| {
-        matches!(bytes, [0x80, 0x78..=0x7f, VALID, 0])
-            || matches!(bytes, [0x0f, 0xb6, mode, VALID] if mode & 0xc0 == 0x40)
+    // test al, 4, or test r8, 4 (f6 /0, mode 11).
+    let flag = code.windows(3).position(|bytes| {
+        matches!(bytes, [0xa8, INLINE_VALUES, _]) || matches!(bytes, [0xf6, 0xc0..=0xc7, INLINE_VALUES])
     })?;
-    Some(if dict < valid { InlineVisit::DictFirst } else { InlineVisit::ValuesFirst })
+    Some(if dict < flag { InlineVisit::DictFirst } else { InlineVisit::ValuesFirst })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// test $4,%al; then the two in either order.
+    /// Load of the dict, test of the flag (of al or of dl), test of `valid`.
+    const LOAD: &[u8] = &[0x48, 0x8b, 0x7f, 0xe8, 0x48, 0x85, 0xff];
+    const FLAG: &[u8] = &[0xa8, 0x04, 0x74, 0x20];
+    const FLAG_OF_DL: &[u8] = &[0xf6, 0xc2, 0x04, 0x74, 0x20];
+    const VALID: &[u8] = &[0x80, 0x7f, 0x13, 0x00, 0x74, 0x10];
+
     #[test]
-    fn the_first_of_the_two_instructions_decides() {
-        let load = [0x48, 0x8b, 0x7f, 0xe8, 0x48, 0x85, 0xff];
-        let test = [0x80, 0x7f, 0x13, 0x00, 0x74, 0x10];
-        let code = |parts: [&[u8]; 3]| parts.concat();
-        let flags: &[u8] = &[0xa8, 0x04];
-        assert_eq!(order_of_visits(&code([flags, &load, &test])), Some(InlineVisit::DictFirst));
-        assert_eq!(order_of_visits(&code([flags, &test, &load])), Some(InlineVisit::ValuesFirst));
-        assert_eq!(order_of_visits(&code([flags, &load, &[]])), None);
+    fn what_is_looked_at_first_decides() {
+        let order = |parts: &[&[u8]]| order_of_visits(&parts.concat());
+        // 3.13.5 of trixie; 3.13.5 as released, by two compilers.
+        assert_eq!(order(&[LOAD, FLAG, VALID]), Some(InlineVisit::DictFirst));
+        assert_eq!(order(&[FLAG, VALID, LOAD]), Some(InlineVisit::ValuesFirst));
+        assert_eq!(order(&[FLAG, LOAD, VALID]), Some(InlineVisit::ValuesFirst));
+        assert_eq!(order(&[FLAG_OF_DL, LOAD]), Some(InlineVisit::ValuesFirst));
+        assert_eq!(order(&[LOAD, FLAG_OF_DL]), Some(InlineVisit::DictFirst));
+        assert_eq!(order(&[LOAD, VALID]), None);
         assert_eq!(order_of_visits(&[]), None);
     }
 }
