@@ -14,6 +14,8 @@ pub struct ModuleFeatures {
     pub visit_own_type: Vec<&'static str>,
     /// Words of a module's state, by module and offset, that its `m_traverse` leaves out.
     pub not_visited: Vec<(&'static str, u64)>,
+    /// Objects in static variables that an `m_traverse` visits, by module and by their name in its dict.
+    pub static_variables: Vec<(&'static str, &'static [&'static str])>,
 }
 
 impl ModuleFeatures {
@@ -23,6 +25,12 @@ impl ModuleFeatures {
             .iter()
             .filter(move |(module, _)| module.as_bytes() == name)
             .map(|&(_, offset)| offset)
+    }
+
+    /// Names in the dict of the module called `name` of what it visits in static variables.
+    pub fn static_variables_of(&self, name: &[u8]) -> impl Iterator<Item = &'static str> {
+        let of_module = self.static_variables.iter().filter(move |(module, _)| module.as_bytes() == name);
+        of_module.flat_map(|(_, variables)| *variables).copied()
     }
 
     /// The facts of a release of CPython 3.
@@ -53,6 +61,25 @@ impl ModuleFeatures {
             ]),
             visit_own_type: since(&[(14, "_hmac")]),
             not_visited,
+            // `module_traverse`, Modules/_tkinter.c.
+            static_variables: if minor >= 14 {
+                vec![("_tkinter", &["TclError", "TkappType", "TkttType", "Tcl_Obj"])]
+            } else {
+                Vec::new()
+            },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn static_variables_are_visited_since_3_14() {
+        let of = |text: &str| ModuleFeatures::of(Version::parse(text).unwrap());
+        assert_eq!(of("3.13.18").static_variables_of(b"_tkinter").count(), 0);
+        assert_eq!(of("3.14.0").static_variables_of(b"_tkinter").count(), 4);
+        assert_eq!(of("3.14.0").static_variables_of(b"tkinter").count(), 0);
     }
 }

@@ -22,6 +22,7 @@ pub fn module(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
     let layout = &space.layouts.module;
     field(space, object.plus(layout.dict), Seen::ALL, visit);
     field(space, object.plus(layout.name), Seen::HELD, visit);
+    module_state::static_variables(space, object, visit);
     let Some(state) = module_state::find(space, object) else { return };
     let is_one_of = |names: &[&str]| names.iter().any(|name| name.as_bytes() == state.name);
     if is_one_of(&space.features.modules.visit_own_type) {

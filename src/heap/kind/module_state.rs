@@ -40,24 +40,45 @@ pub fn find(space: &Space<'_>, object: Address) -> Option<ModuleState> {
     let pointer = |at: Address| space.image.pointer(at).filter(|target| !target.is_null());
     let address = pointer(object.plus(layout.state))?;
     let own = layout.state_size.zip(layout.state_traverse);
-    let (size, traverse, name) = if let Some((size, traverse)) = own {
-        let name =
-            pointer(object.plus(layout.name)).and_then(|name| space.read_text(name, LONGEST_NAME as u64));
-        (object.plus(size), object.plus(traverse), name.map(String::into_bytes))
+    let (size, traverse) = if let Some((size, traverse)) = own {
+        (object.plus(size), object.plus(traverse))
     } else {
         let definition = pointer(object.plus(layout.definition))?;
         let fields = &space.layouts.module_def;
-        let name = pointer(definition.plus(fields.name));
-        let name = name.and_then(|name| space.image.read_c_string(name, LONGEST_NAME).ok());
-        (definition.plus(fields.size), definition.plus(fields.traverse), name)
+        (definition.plus(fields.size), definition.plus(fields.traverse))
     };
     let size = u64::try_from(space.image.signed(size)?).ok()?;
     Some(ModuleState {
         address,
         words: size.min(MOST_STATE_BYTES) / 8,
         is_traversed: space.image.word(traverse).is_some_and(|function| function != 0),
-        name: name.unwrap_or_default(),
+        name: name(space, object).unwrap_or_default(),
     })
+}
+
+/// What the module at `object` is called: by its definition, from 3.15 on by itself.
+fn name(space: &Space<'_>, object: Address) -> Option<Vec<u8>> {
+    let layout = &space.layouts.module;
+    let pointer = |at: Address| space.image.pointer(at).filter(|target| !target.is_null());
+    if layout.state_size.is_some() {
+        let name = pointer(object.plus(layout.name))?;
+        return space.read_text(name, LONGEST_NAME as u64).map(String::into_bytes);
+    }
+    let definition = pointer(object.plus(layout.definition))?;
+    let name = pointer(definition.plus(space.layouts.module_def.name))?;
+    space.image.read_c_string(name, LONGEST_NAME).ok()
+}
+
+/// What the module's `m_traverse` visits that is in static variables, where it has no state: the same objects
+/// are in its dict.
+pub fn static_variables(space: &Space<'_>, object: Address, visit: &mut impl Visit) {
+    let Some(name) = name(space, object) else { return };
+    let Some(dict) = space.image.pointer(object.plus(space.layouts.module.dict)) else { return };
+    for variable in space.features.modules.static_variables_of(&name) {
+        if let Some(target) = space.find_in_dict(dict, variable) {
+            visit(target, Seen::ALL);
+        }
+    }
 }
 
 /// The references of the module called `name` beyond the words of its state.
