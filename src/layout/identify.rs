@@ -145,7 +145,8 @@ impl<'a> DebugFiles<'a> {
     }
 }
 
-/// Whether a file is one of the standard library's extension modules.
+/// Whether a file is one of the standard library's extension modules: installed, or where it was built
+/// (`pybuilddir.txt`, Makefile.pre.in).
 fn is_extension(module: &Module) -> bool {
-    module.path.contains("/lib-dynload/")
+    ["/lib-dynload/", "/build/lib."].iter().any(|folder| module.path.contains(folder))
 }
