@@ -45,7 +45,7 @@ const PROGRAM: &str = "
 import importlib, sys, sysconfig
 for name in '''array _struct _decimal _elementtree pyexpat _pickle _queue _ctypes _datetime _asyncio _json _csv
         _sqlite3 _ssl _zoneinfo mmap _collections _functools itertools _io _sre _operator _contextvars _abc
-        _thread _bz2 _lzma _zstd _multibytecodec _lsprof zlib'''.split():
+        _thread _bz2 _lzma _zstd _multibytecodec _lsprof zlib _hashlib'''.split():
     try:
         importlib.import_module(name)
     except ImportError:

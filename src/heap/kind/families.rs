@@ -58,6 +58,9 @@ pub const FAMILIES: &[Family] = &[
     family(&["_thread.lock", "_thread.RLock"], "PyObject", &[], &[]),
     family(&["decimal.Decimal"], "PyDecObject", &[], &[]),
     family(&["_random.Random"], "RandomObject", &[], &[]),
+    // _hashopenssl.c: what is behind the pointer to OpenSSL's state is no object, nor are flags and what is beside them.
+    family(&["_hashlib.HASH", "_hashlib.HASHXOF"], "EVPobject", &[], &["name"]),
+    family(&["_hashlib.HMAC"], "PyObject", &[], &[]),
     family(&["datetime.timedelta", "datetime.date"], "PyObject", &[], &[]),
     // _sqlite/connection.c, `connection_traverse`; the contexts of callbacks (3.11 on) are blocks of their own. The
     // exceptions are borrowed.

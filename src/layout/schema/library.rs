@@ -329,6 +329,10 @@ structures! {
     CsvWriter = "WriterObj" {
         write: Option<u64> = "write", dialect: u64 = "dialect", error_object: Option<u64> = "error_obj",
     }
+    /// `EVPobject`: `name` up to 3.7.
+    Hash = "EVPobject" {
+        name: Option<u64> = "name", context: u64 = "ctx",
+    }
     /// `mmap_object`.
     Mmap = "mmap_object" {
         data: u64 = "data", size_field: u64 = "size", weakreflist: u64 = "weakreflist",

@@ -273,6 +273,7 @@ layouts! {
     json_encoder: Option<JsonEncoder>,
     csv_reader: Option<CsvReader>,
     csv_writer: Option<CsvWriter>,
+    hash: Option<Hash>,
     mmap: Option<Mmap>,
     abc_data: Option<AbcData>,
     sqlite_connection: Option<SqliteConnection>,
